@@ -1,0 +1,1 @@
+"""Tests of comfylock, and the servers that they talk to."""
