@@ -1,0 +1,121 @@
+"""Hashes of files: SHA-256 and BLAKE3 as values, and both from one pass over the bytes.
+
+A file is identified by either digest; weaker hashes (AutoV2, CRC32) only look things up and never
+appear here. Digests are lower-case hex everywhere inside comfylock; Civitai's upper case is
+lowered where its answers are parsed.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from mmap import mmap
+from typing import Protocol
+
+Buffer = bytes | bytearray | memoryview | mmap
+
+_HEX64 = re.compile(r"[0-9a-f]{64}")
+
+
+def is_digest(text: str) -> bool:
+    """Say whether a text is a full digest: 64 lower-case hex digits."""
+    return _HEX64.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Digests:
+    """What is known of one file's content.
+
+    Attributes:
+        sha256: 64 lower-case hex digits, ``None`` when not known.
+        blake3: likewise.
+    """
+
+    sha256: str | None = None
+    blake3: str | None = None
+
+    def __bool__(self) -> bool:
+        """Say whether anything is known."""
+        return self.sha256 is not None or self.blake3 is not None
+
+    def agrees(self, other: "Digests") -> bool:
+        """Say whether both are of one content: a common digest is equal and none differs."""
+        pairs = [(self.sha256, other.sha256), (self.blake3, other.blake3)]
+        common = [(mine, theirs) for mine, theirs in pairs if mine and theirs]
+        return bool(common) and all(mine == theirs for mine, theirs in common)
+
+    def contradicts(self, other: "Digests") -> bool:
+        """Say whether a digest that both know differs."""
+        return any(
+            mine is not None and theirs is not None and mine != theirs
+            for mine, theirs in ((self.sha256, other.sha256), (self.blake3, other.blake3))
+        )
+
+    def combined(self, other: "Digests") -> "Digests":
+        """Return what both know together; this one's digests win."""
+        return Digests(sha256=self.sha256 or other.sha256, blake3=self.blake3 or other.blake3)
+
+    @property
+    def label(self) -> str:
+        """The name of this content in file names: BLAKE3 where known, else SHA-256."""
+        digest = self.blake3 or self.sha256
+        assert digest is not None, "a content without any digest has no name"
+        return digest
+
+    def __str__(self) -> str:
+        """Return the strongest known digest, as messages show it."""
+        if self.sha256:
+            return f"sha256:{self.sha256}"
+        return f"blake3:{self.blake3}" if self.blake3 else "no hash"
+
+
+class _Digest(Protocol):
+    def update(self, data: Buffer, /) -> object: ...
+    def hexdigest(self) -> str: ...
+
+
+class Hasher:
+    """Computes the chosen digests of a stream, each byte seen once.
+
+    Args:
+        algorithms: names out of ``sha256`` and ``blake3``. BLAKE3 alone costs a third of
+            SHA-256, so callers ask for what they need.
+    """
+
+    def __init__(self, algorithms: Iterable[str]) -> None:
+        self._digests: dict[str, _Digest] = {name: _new(name) for name in sorted(set(algorithms))}
+
+    def update(self, data: Buffer) -> None:
+        """Take the next bytes of the stream."""
+        for digest in self._digests.values():
+            digest.update(data)
+
+    def digests(self) -> Digests:
+        """Return the digests of all bytes so far."""
+        return Digests(**{name: digest.hexdigest() for name, digest in self._digests.items()})
+
+
+def _new(algorithm: str) -> _Digest:
+    if algorithm == "sha256":
+        return hashlib.sha256()
+    if algorithm == "blake3":
+        from blake3 import blake3
+
+        return blake3()
+    raise ValueError(f"unknown hash algorithm {algorithm!r}")
+
+
+def needed_to_check(wanted: Digests) -> tuple[str, ...]:
+    """Return the cheapest algorithms that settle whether bytes are what was wanted."""
+    if wanted.blake3 is not None:
+        return ("blake3",)
+    return ("sha256",)
+
+
+def needed_to_verify(wanted: Digests) -> tuple[str, ...]:
+    """Return every algorithm that the lock states: a download must agree with each."""
+    return tuple(
+        name
+        for name, digest in (("blake3", wanted.blake3), ("sha256", wanted.sha256))
+        if digest is not None
+    )
