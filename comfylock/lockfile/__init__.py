@@ -1,0 +1,1 @@
+"""comfy.lock: its values, its text, its changes and its merges."""

@@ -1,0 +1,191 @@
+"""comfy.lock on disk: read with every bound that a stranger's file needs, written whole or not.
+
+Reading tolerates what editors and git do to a text (CRLF, a byte order mark) and refuses all
+else. Writing happens only where the bytes differ, so a lock without changes keeps its time stamp,
+and by way of a file beside it, so a reader sees the old lock or the new one.
+"""
+
+import errno
+import os
+import re
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from comfylock.errors import (
+    DiskError,
+    DiskFullError,
+    LockConflictError,
+    LockInvalidError,
+    LockMissingError,
+    LockVersionError,
+    PermissionDeniedError,
+    PlaceError,
+)
+from comfylock.lockfile.model import LOCK_VERSION, Dangling, Lock, lock_from_dict
+from comfylock.lockfile.text import render_lock
+from comfylock.toml import TomlError, parse_toml
+
+__all__ = [
+    "LOCK_VERSION", "MAX_LOCK_BYTES", "parse_lock", "read_lock", "read_lock_text", "render_lock",
+    "write_lock",
+]  # fmt: skip
+
+#: A lock of 100,000 models has about 40 MB; the largest real ones have some hundred.
+MAX_LOCK_BYTES = 32 * 1024 * 1024
+
+_MARKER = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |$)", re.MULTILINE)
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+def read_lock(path: Path) -> Lock:
+    """Return the lock in a file.
+
+    Raises:
+        LockMissingError: there is no such file.
+        LockInvalidError: it cannot be read, is no UTF-8 or breaks the format.
+        LockConflictError: it holds merge conflict markers.
+        LockVersionError: a newer comfylock wrote it.
+    """
+    return parse_lock(read_lock_text(path), path.name)
+
+
+def read_lock_text(path: Path) -> str:
+    r"""Return the text of a lock file with ``\n`` at line ends, conflict markers and all.
+
+    Raises:
+        LockMissingError, LockInvalidError: as `read_lock`.
+    """
+    try:
+        _check_regular(path)
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise LockMissingError(
+            f"there is no lock at {path}",
+            hint="Run `comfylock lock WORKFLOWS` to write one, or name it with --lockfile.",
+        ) from error
+    except OSError as error:
+        raise LockInvalidError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise LockInvalidError(f"{path.name}: line {line}: the text is not UTF-8") from error
+
+
+def _check_regular(path: Path) -> None:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise LockInvalidError(f"{path} is not a file")
+    if found.st_size > MAX_LOCK_BYTES:
+        raise LockInvalidError(
+            f"{path} has {found.st_size} bytes; a lock has at most {MAX_LOCK_BYTES}"
+        )
+
+
+def parse_lock(text: str, name: str, dangling: Dangling = Dangling.REFUSED) -> Lock:
+    """Return the lock that a text describes; `name` is what messages call the file.
+
+    Raises:
+        LockInvalidError, LockConflictError, LockVersionError: as `read_lock`.
+    """
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    _refuse_markers(text, name)
+    try:
+        return lock_from_dict(parse_toml(text), dangling)
+    except TomlError as error:
+        raise LockInvalidError(f"{name}: {error}", hint=_REPAIR) from error
+    except LockInvalidError as error:
+        raise LockInvalidError(f"{name}: {error.message}", hint=_REPAIR) from error
+    except LockVersionError as error:
+        raise LockVersionError(f"{name}: {error.message}", hint=error.hint) from error
+
+
+_REPAIR = "Take the file from version control, or run `comfylock lock --rebuild` to write it anew."
+
+
+def _refuse_markers(text: str, name: str) -> None:
+    marker = _MARKER.search(text)
+    if marker is not None:
+        line = text.count("\n", 0, marker.start()) + 1
+        raise LockConflictError(
+            f"{name} has merge conflict markers (line {line})", hint="Run `comfylock lock`."
+        )
+
+
+def write_lock(path: Path, lock: Lock) -> bool:
+    """Write a lock where its bytes differ from the file's; say whether they did.
+
+    A symbolic link stays one: what it points to is written. The file keeps its permissions.
+
+    Raises:
+        DiskFullError, PermissionDeniedError, DiskError: nothing was changed.
+        LockInvalidError: the value breaks the format, so that no one could read it again; nothing
+            was changed.
+    """
+    text = render_lock(lock)
+    data = text.encode()
+    try:
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        if _holds(target, data):
+            return False
+        parse_lock(text, path.name)
+        _replace(target, data)
+    except OSError as error:
+        raise _translated(error, path) from error
+    return True
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    except FileNotFoundError:
+        return False
+
+
+def _replace(path: Path, data: bytes) -> None:
+    beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            _keep_mode(path, beside)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+    _sync_directory(path.parent)
+
+
+def _keep_mode(path: Path, beside: Path) -> None:
+    with suppress(FileNotFoundError):
+        beside.chmod(stat.S_IMODE(path.stat().st_mode))
+
+
+def _sync_directory(path: Path) -> None:
+    """Make the new name last through a power cut, where the system can."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network disks refuse; the file itself is safe
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _translated(error: OSError, path: Path) -> PlaceError:
+    if error.errno in _FULL:
+        return DiskFullError(
+            f"{path} was not written: the disk is full", hint="Free some space and run it again."
+        )
+    if error.errno in _FORBIDDEN:
+        return PermissionDeniedError(
+            f"{path} was not written: {error.strerror}",
+            hint="Check who may write in its folder.",
+        )
+    return DiskError(f"{path} was not written: {error.strerror or error}")
