@@ -1,0 +1,1 @@
+"""ComfyUI workflow files: which there are, and what their nodes hold when they run."""

@@ -1,0 +1,174 @@
+"""One workflow file: bytes from disk -> `Workflow`, or why it is none.
+
+`read_workflow` looks at what the file holds, not at its name. Graphs are found bare, wrapped in
+`{"workflow": …}` or `{"prompt": …}`, and in what the server answers under `/history`; where both
+are there the UI workflow counts, for it knows modes and declarations.
+"""
+
+import json
+from codecs import BOM_UTF8
+from collections.abc import Iterator
+from pathlib import Path
+
+from comfylock.errors import PathMissingError, WorkflowInvalidError
+from comfylock.names import shown
+from comfylock.workflows.api_json import is_api_workflow, parse_api_workflow
+from comfylock.workflows.model import NotAWorkflow, Workflow
+from comfylock.workflows.shapes import Json, JsonObject, as_list, as_object
+from comfylock.workflows.ui_json import is_ui_workflow, parse_ui_workflow
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+MAX_NESTING = 1000
+
+_SAVE_AGAIN = "save the workflow again in ComfyUI, or leave the file out with `exclude`"
+
+
+def read_workflow(path: Path) -> Workflow | NotAWorkflow:
+    """Read one workflow file.
+
+    Returns:
+        `NotAWorkflow` for readable JSON that holds no graph.
+
+    Raises:
+        PathMissingError: there is no such file.
+        WorkflowInvalidError: the file cannot be read or understood; the message names it.
+    """
+    try:
+        return parse_workflow(_read_bytes(path))
+    except WorkflowInvalidError as error:
+        raise WorkflowInvalidError(
+            f"cannot read workflow {shown(str(path))}: {error.message}",
+            hint=error.hint or _SAVE_AGAIN,
+            ref=str(path),
+        ) from error
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError as error:
+        raise PathMissingError(
+            f"there is no file {shown(str(path))}", hint="check the path", ref=str(path)
+        ) from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise WorkflowInvalidError(reason, hint="check that the file can be read") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise WorkflowInvalidError(f"it is larger than {MAX_FILE_BYTES // 1024**2} MiB")
+    return data
+
+
+def parse_workflow(data: bytes) -> Workflow | NotAWorkflow:
+    """Return the workflow in a file's bytes; the first bytes tell the format, and the rest is JSON.
+
+    Raises:
+        WorkflowInvalidError: the bytes cannot be understood. The message names no file.
+    """
+    return parse_document(parse_json(data))
+
+
+def parse_json(data: bytes) -> Json:
+    """Return the JSON in a file's bytes.
+
+    A byte order mark and the tokens NaN and Infinity are taken: Python's ComfyUI writes them.
+
+    Raises:
+        WorkflowInvalidError: it is not JSON, or nested too deeply. The message names no file.
+    """
+    try:
+        text = data.removeprefix(BOM_UTF8).decode()
+    except UnicodeDecodeError as error:
+        raise WorkflowInvalidError(
+            f"it is not UTF-8 text (byte {error.start})",
+            hint="comfylock reads .json files; save the workflow as JSON in ComfyUI",
+        ) from error
+    if text.lstrip()[:1] == "<":
+        raise WorkflowInvalidError(
+            "it is a web page, not JSON",
+            hint="download the file itself, not the page that shows it",
+        )
+    try:
+        document: Json = json.loads(text)
+    except RecursionError as error:
+        raise WorkflowInvalidError(f"it is nested deeper than {MAX_NESTING} levels") from error
+    except ValueError as error:  # syntax errors, and numbers of thousands of digits
+        raise WorkflowInvalidError(f"it is not valid JSON ({_complaint(text, error)})") from error
+    if _is_too_deep(document):
+        raise WorkflowInvalidError(f"it is nested deeper than {MAX_NESTING} levels")
+    return document
+
+
+def _complaint(text: str, error: ValueError) -> str:
+    if not text.strip():
+        return "the file is empty"
+    return str(error)
+
+
+def _is_too_deep(document: Json) -> bool:
+    level: list[list[Json] | JsonObject] = []
+    if isinstance(document, dict | list):
+        level.append(document)
+    for _ in range(MAX_NESTING):
+        level = [  # `type is` and not `isinstance`: this line sees every value of every file
+            child
+            for parent in level
+            for child in (parent.values() if type(parent) is dict else parent)
+            if type(child) is dict or type(child) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
+def parse_document(document: Json) -> Workflow | NotAWorkflow:
+    """Return the workflow in a JSON document, the UI form before the API form.
+
+    Raises:
+        WorkflowInvalidError: its subgraphs unfold without end. The message names no file.
+    """
+    candidates = list(_candidates(document))
+    for candidate in candidates:
+        if is_ui_workflow(candidate):
+            return parse_ui_workflow(candidate)
+    for candidate in candidates:
+        if is_api_workflow(candidate):
+            return parse_api_workflow(candidate)
+    if not isinstance(document, dict):
+        return NotAWorkflow(reason="its top level is not an object")
+    return NotAWorkflow(reason="it has neither nodes with a type nor entries with a class_type")
+
+
+def _candidates(document: Json) -> Iterator[JsonObject]:
+    """Yield the objects that may be a graph: the document, and what known wrappers hold."""
+    if not isinstance(document, dict):
+        return
+    yield document
+    for name in ("workflow", "prompt", "output"):
+        yield from _wrapped(document.get(name))
+    for entry in (document, *map(as_object, document.values())):
+        yield from _history(entry)
+
+
+def _wrapped(value: Json) -> Iterator[JsonObject]:
+    """Yield a graph, which may be JSON text in JSON; a plain text such as a title is none."""
+    if isinstance(value, dict):
+        yield value
+    elif isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            yield as_object(parse_json(value.encode("utf-8", "replace")))
+        except WorkflowInvalidError:
+            return
+
+
+def _history(entry: JsonObject) -> Iterator[JsonObject]:
+    """Yield the graphs in one entry of the server's history: (number, id, prompt, extra data)."""
+    yield from _extra(as_object(entry.get("extra_data")))
+    for part in as_list(entry.get("prompt")):
+        if isinstance(part, dict):
+            yield from _extra(part)
+            yield part
+
+
+def _extra(extra_data: JsonObject) -> Iterator[JsonObject]:
+    yield from _wrapped(as_object(extra_data.get("extra_pnginfo")).get("workflow"))
