@@ -1,0 +1,145 @@
+"""Texts that name a Civitai or Hugging Face file: AIR, page and download addresses, pin specs.
+
+Everything here is read from foreign text; what is not understood is ``None``, never an error.
+
+Sources: Civitai's AIR grammar (``urn:air:{ecosystem}:{type}:{source}:{id}[@{version}][+{file}]``,
+prefixes optional, ecosystem and type only informative), its page and download routes, Hugging
+Face's ``/resolve/`` and ``/blob/`` routes.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from comfylock.artifacts import FileId, ModelId, VersionId
+
+_MAX_CHARACTERS = 2000
+_CIVITAI_HOSTS = frozenset({"civitai.com", "www.civitai.com", "civitai.red", "civitai.green"})
+_HUGGING_FACE_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
+_AIR = re.compile(
+    r"(?:urn:)?(?:air:)?(?:[\w-]{1,64}:)?(?:[\w-]{1,64}:)?civitai:(\d{1,18})(?:@(\d{1,18}))?"
+    r"(?:\+(\d{1,18}))?(?:\.\w{1,16})?",
+    re.ASCII,
+)
+_PIN = re.compile(r"civitai:(\d{1,18})(?:/(\d{1,18}))?", re.ASCII)
+_ROUTES = (
+    re.compile(r"/api/download/models/(?P<version>\d{1,18})/?", re.ASCII),
+    re.compile(r"/(?:api/v1/)?model-versions/(?P<version>\d{1,18})/?", re.ASCII),
+    re.compile(r"/(?:api/v1/)?models/(?P<model>\d{1,18})(?:/[^/]*)?/?", re.ASCII),
+)
+_HUGGING_FACE_ROUTE = re.compile(
+    r"/(?P<repo>[^/]+/[^/]+)/(?:resolve|blob)/(?P<revision>[^/]+)/(?P<file>.+)"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CivitaiAddress:
+    """What a text says about a place on Civitai; at least the model or the version is known.
+
+    Attributes:
+        model: id of the model page.
+        version: id of the model version; without it the text means "the latest", which moves.
+        file: id of one file of the version.
+    """
+
+    model: ModelId | None = None
+    version: VersionId | None = None
+    file: FileId | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HuggingFaceAddress:
+    """One file in a Hugging Face repository.
+
+    Attributes:
+        repo: ``owner/name``.
+        revision: branch, tag or commit.
+        file: path inside the repository.
+    """
+
+    repo: str
+    revision: str
+    file: str
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the revision is a commit, which never moves."""
+        return re.fullmatch(r"[0-9a-f]{40}", self.revision) is not None
+
+
+Address = CivitaiAddress | HuggingFaceAddress
+
+
+def parse_address(text: str) -> Address | None:
+    """Return what an AIR or an address names, ``None`` when it names nothing that we know."""
+    text = text.strip()
+    if len(text) > _MAX_CHARACTERS:
+        return None
+    return _parse_url(text) if "://" in text else _parse_air(text)
+
+
+def parse_pin(spec: str) -> CivitaiAddress | None:
+    """Return what ``civitai:VERSION[/FILE]`` names: here the number is the version."""
+    found = _PIN.fullmatch(spec.strip())
+    if found is None:
+        return None
+    return CivitaiAddress(version=VersionId(int(found[1])), file=_file_id(found[2]))
+
+
+def _parse_air(text: str) -> CivitaiAddress | None:
+    found = _AIR.fullmatch(text)
+    if found is None:
+        return None
+    return CivitaiAddress(
+        model=ModelId(int(found[1])), version=_version_id(found[2]), file=_file_id(found[3])
+    )
+
+
+def _parse_url(text: str) -> Address | None:
+    try:
+        url = urlsplit(text)
+        host = (url.hostname or "").lower()
+    except ValueError:
+        return None
+    if url.scheme not in {"https", "http"}:
+        return None
+    if host in _CIVITAI_HOSTS:
+        return _civitai_page(url)
+    return _hugging_face_file(url) if host in _HUGGING_FACE_HOSTS else None
+
+
+def _civitai_page(url: SplitResult) -> CivitaiAddress | None:
+    query = parse_qs(url.query, max_num_fields=50) if url.query.count("&") < 50 else {}
+    for route in _ROUTES:
+        found = route.fullmatch(url.path)
+        if found is not None:
+            named = found.groupdict()
+            model = named.get("model")
+            return CivitaiAddress(
+                model=ModelId(int(model)) if model else None,
+                version=_version_id(named.get("version") or _number(query, "modelVersionId")),
+                file=_file_id(_number(query, "fileId")),
+            )
+    return None
+
+
+def _hugging_face_file(url: SplitResult) -> HuggingFaceAddress | None:
+    found = _HUGGING_FACE_ROUTE.fullmatch(url.path)
+    if found is None:
+        return None
+    return HuggingFaceAddress(
+        repo=found["repo"], revision=unquote(found["revision"]), file=unquote(found["file"])
+    )
+
+
+def _number(query: dict[str, list[str]], name: str) -> str | None:
+    text = query.get(name, [""])[0]
+    return text if re.fullmatch(r"\d{1,18}", text, re.ASCII) else None
+
+
+def _version_id(text: str | None) -> VersionId | None:
+    return VersionId(int(text)) if text else None
+
+
+def _file_id(text: str | None) -> FileId | None:
+    return FileId(int(text)) if text else None

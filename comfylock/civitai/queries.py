@@ -1,0 +1,123 @@
+"""What to ask Civitai's search for a file name. Pure.
+
+File names are not indexed; model names are. A checkpoint's file name is computed by the site from
+model and version name (``juggernautXL_v9Rdphoto2Lightning``), so the part before the first ``_``
+gives the model's words. LoRAs and embeddings keep the uploader's name, so all their words count,
+and a name may share only its later words with the model.
+
+The search drops words from the end until something matches and never drops the first, does not
+split camelCase, and takes at most ten words. One browsing mode hides what the other shows, so
+every question is put in both.
+
+Source: civitai/civitai models.search-index.ts, model-search.service.ts (2026-08); Meilisearch,
+matching strategy ``last``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from comfylock.candidates import FOLDER_MODEL_TYPES, stem
+from comfylock.matching import name_words
+
+PAGE_SIZE = 100
+_MAX_WORDS = 10
+_MAIN_PAGES = 3
+_FALLBACK_PAGES = 1
+_SHORTEST_WORD = 3  # a later word stands for the name only if it says something
+
+#: Folders whose files keep the name that the uploader gave them.
+_RAW_NAME_FOLDERS = frozenset({"loras", "embeddings", "hypernetworks", "vae", "upscale_models"})
+
+
+class Mode(Enum):
+    """Which models are shown; neither mode shows all."""
+
+    ALL_RATINGS = "all ratings"  # hides what is flagged as minor or has excluded tags
+    GENERAL = "general"  # hides what is rated above PG
+
+
+class Stage(Enum):
+    """When a question is asked."""
+
+    MAIN = "main"
+    MORE = "more"  # where names are the uploaders' own: always; else when MAIN found nothing
+    LAST = "last"  # when nothing has been found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Query:
+    """One question to the search.
+
+    Attributes:
+        text: its words.
+        types: Civitai model types that it is limited to; none for no limit.
+        mode: which models are shown.
+        pages: how many pages are read at most. A page may be short or empty and not the last.
+        stage: when it is asked.
+    """
+
+    text: str
+    types: tuple[str, ...]
+    mode: Mode
+    pages: int
+    stage: Stage
+
+    def params(self, cursor: str | None = None) -> list[tuple[str, str]]:
+        """Return the query parameters; `types` is repeated, a comma is not understood."""
+        params = [("query", self.text), *(("types", one) for one in self.types)]
+        if self.mode is Mode.ALL_RATINGS:
+            params.append(("nsfw", "true"))
+        params.append(("limit", str(PAGE_SIZE)))
+        return params + ([("cursor", cursor)] if cursor is not None else [])
+
+
+def keeps_raw_names(folder: str) -> bool:
+    """Say whether files of a folder go by names of their uploaders' choice."""
+    return folder in _RAW_NAME_FOLDERS or folder not in FOLDER_MODEL_TYPES
+
+
+def plan_queries(file_name: str, folder: str) -> tuple[Query, ...]:
+    """Return the questions for a file name, in the order in which they are asked."""
+    texts = _texts(stem(file_name), folder)
+    types = FOLDER_MODEL_TYPES.get(folder, ())
+    plan = [
+        query
+        for number, text in enumerate(texts)
+        for query in _both_modes(text, types, Stage.MORE if number else Stage.MAIN)
+    ]
+    if types and texts:
+        plan += _both_modes(texts[0], (), Stage.LAST)
+    return tuple(plan)
+
+
+def plan_text(text: str) -> tuple[Query, ...]:
+    """Return the questions for a person's own words: as they are, any type."""
+    words = " ".join(text.split()[:_MAX_WORDS])
+    return tuple(_both_modes(words, (), Stage.LAST)) if words else ()
+
+
+def search_words(file_name: str, folder: str) -> str:
+    """Return the main words of a file name, as the search is asked for them."""
+    return next(iter(_texts(stem(file_name), folder)), "")
+
+
+def _both_modes(text: str, types: tuple[str, ...], stage: Stage) -> Iterator[Query]:
+    pages = _MAIN_PAGES if stage is Stage.MAIN else _FALLBACK_PAGES
+    for mode in Mode:
+        yield Query(text=text, types=types, mode=mode, pages=pages, stage=stage)
+
+
+def _texts(file_stem: str, folder: str) -> tuple[str, ...]:
+    """Return the texts to ask for, each once: all words, fewer words, later words."""
+    raw = keeps_raw_names(folder)
+    named = file_stem if raw else (file_stem.strip("_").partition("_")[0] or file_stem)
+    words = name_words(named)[:_MAX_WORDS]
+    fewer = [words[:2], words[:1]]
+    later = [words[1:]] if raw and len(words) > 1 and _says_something(words[1:]) else []
+    chosen = [" ".join(some) for some in (words, *fewer, *later) if some]
+    return tuple(dict.fromkeys(text for text in chosen if text))
+
+
+def _says_something(words: tuple[str, ...]) -> bool:
+    return any(len(word) >= _SHORTEST_WORD for word in words)

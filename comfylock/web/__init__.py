@@ -1,0 +1,1 @@
+"""The network: the only folder that imports an HTTP client."""
