@@ -1,0 +1,1 @@
+"""The disk: models folders looked at, files downloaded, linked and moved."""

