@@ -1,0 +1,44 @@
+"""The entry point: as small as can be, so that an interrupt during start-up prints no traceback."""
+
+import signal
+import sys
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        from comfylock.cli.main import run
+
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        _leave(130, "stopped")
+    else:
+        _leave(code, "")
+
+
+def _as_interrupt(number: int, frame: object) -> None:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _leave(code: int, message: str) -> None:
+    """End at once: threads that wait for a silent server are not waited for.
+
+    Their downloads stay as parts, which the next run goes on with.
+    """
+    import os
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        if message:
+            sys.stderr.write(f"{message}\n")
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        code = code or 1  # the reader of our output has gone away
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""`install` and `status`: comfy.lock and the models folders."""
+
+import time
+
+import click
+
+from comfylock.cli.options import global_options, json_option, option
+from comfylock.cli.output import finish, open_session
+
+
+@click.command()
+@option("--dry-run", is_flag=True, help="Change nothing; show the plan.")
+@option("--locked", is_flag=True, help="Fail if comfy.lock is stale.")
+@option("--frozen", is_flag=True, help="Do not look at the workflows.")
+@option("--workflow", multiple=True, help="Only what this workflow needs; repeatable.")
+@option("--only", multiple=True, metavar="GLOB", help="Only keys such as 'loras/*'; repeatable.")
+@option("--replace", is_flag=True, help="Move other files in a model's place aside.")
+@option("-j", "--jobs", type=click.IntRange(1, 64), help="Models at once.  [default: 4]")
+@option(
+    "--link-mode",
+    type=click.Choice(["auto", "reflink", "hardlink", "symlink", "copy"]),
+    help="How a copy that lies elsewhere is used.  [default: auto]",
+)
+@option(
+    "--verify",
+    type=click.Choice(["stat", "full"]),
+    default="stat",
+    help="Trust what a file was hashed to before, or read all files again.",
+)
+@json_option
+@global_options(with_variables=False)
+def install(
+    dry_run: bool,
+    locked: bool,
+    frozen: bool,
+    workflow: tuple[str, ...],
+    only: tuple[str, ...],
+    replace: bool,
+    jobs: int | None,
+    link_mode: str | None,
+    verify: str,
+    as_json: bool,
+) -> int:
+    """Make the models folder agree with comfy.lock.
+
+    What is there already, under any name, is recognised by its hash; only the rest is downloaded,
+    verified and placed. Nothing of yours is deleted or overwritten. comfy.lock is never written.
+    Exit code 1: a model is missing, wrong, blocked or failed at the end.
+    """
+    from comfylock.disk.scan import Verify
+    from comfylock.operations.freshness import Freshness
+    from comfylock.operations.install import InstallMode
+    from comfylock.operations.install import install as install_models
+    from comfylock.operations.selection import Selection
+    from comfylock.plan import OnOccupied
+    from comfylock.report.install import install_page
+    from comfylock.settings import Choices, LinkMode
+
+    if locked and frozen:
+        raise click.UsageError("--locked and --frozen exclude each other")
+    began = time.monotonic()
+    choices = Choices(jobs=jobs, link_mode=LinkMode(link_mode) if link_mode else None)
+    on_occupied = OnOccupied.REPLACE if replace else OnOccupied.BLOCK
+    freshness = (
+        Freshness.MUST_BE_FRESH if locked else Freshness.DO_NOT_LOOK if frozen else Freshness.WARN
+    )
+    with open_session(choices=choices, on_occupied=on_occupied, verify=Verify(verify)) as session:
+        done = install_models(
+            session,
+            Selection(workflows=workflow, only=only),
+            freshness,
+            InstallMode.DRY_RUN if dry_run else InstallMode.APPLY,
+        )
+    page = install_page(done, seconds=time.monotonic() - began, dry_run=dry_run)
+    return finish("install", page, session, as_json=as_json)
+
+
+@click.command()
+@json_option
+@global_options(with_variables=False)
+def status(as_json: bool) -> int:
+    """Show which models are missing, and whether comfy.lock is fresh.
+
+    Downloads and changes nothing; the exit code is 0 whatever is missing.
+    """
+    from comfylock.operations.status import status as models_status
+    from comfylock.report.status import status_page
+
+    with open_session() as session:
+        page = status_page(models_status(session))
+    return finish("status", page, session, as_json=as_json)

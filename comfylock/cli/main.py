@@ -1,0 +1,66 @@
+"""The commands, and what runs one: the only place that catches `ComfylockError`."""
+
+import os
+from collections.abc import Sequence
+
+import click
+
+from comfylock import __version__
+from comfylock.cli.asking import scan
+from comfylock.cli.installing import install, status
+from comfylock.cli.locking import lock
+from comfylock.cli.options import Commands, global_options
+from comfylock.cli.output import show
+from comfylock.errors import ComfylockError, UsageError
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit code; whatever goes wrong is printed."""
+    as_json = "--json" in arguments or os.environ.get("COMFYLOCK_JSON", "") not in {"", "0"}
+    try:
+        result = comfylock.main(args=list(arguments), prog_name="comfylock", standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.Abort:
+        return 130
+    except click.ClickException as error:
+        usage = UsageError(error.format_message(), hint=_usage_hint(error))
+        return _fail(usage, arguments, as_json=as_json)
+    except ComfylockError as error:
+        return _fail(error, arguments, as_json=as_json)
+    except BrokenPipeError:
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else "comfylock"
+    return f"Run `{path} --help`"
+
+
+def _fail(error: ComfylockError, arguments: Sequence[str], *, as_json: bool) -> int:
+    from comfylock.report.page import error_page
+
+    names = [*(name for name in arguments if name in comfylock.commands), "comfylock"]
+    return show(error_page(error), command=names[0], as_json=as_json, quiet=False)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="COMFYLOCK_MODELS_DIR or COMFYUI_PATH name the models folder too; CIVITAI_TOKEN and "
+    "HF_TOKEN hold your keys.",
+)
+@click.version_option(__version__, prog_name="comfylock", message="%(prog)s %(version)s")
+@global_options(with_variables=True)
+def comfylock() -> None:
+    """Lock and install the models of ComfyUI workflows, by hash.
+
+    `comfylock lock workflows/` pins every model that the workflows name to one exact file, in
+    comfy.lock. `comfylock install` makes the models folder agree with it on any machine.
+    """
+
+
+for command in (lock, install, status, scan):
+    comfylock.add_command(command)

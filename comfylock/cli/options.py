@@ -1,0 +1,110 @@
+"""The options that every command has, and how an option gets its variable.
+
+Global options are accepted before and after the command's name; every option has a variable
+``COMFYLOCK_<OPTION>``.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import click
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_PATH = click.Path(path_type=Path)
+
+
+def kept_options(context: click.Context) -> dict[str, Any]:
+    """Return the global options so far, by name."""
+    root = context.find_root()
+    if root.obj is None:
+        root.obj = {}
+    kept: dict[str, Any] = root.obj
+    return kept
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Collect a global option, wherever on the command line it stands; the last word counts."""
+    kept = kept_options(context)
+    name = parameter.name or ""
+    if parameter.multiple:
+        kept[name] = (*kept.get(name, ()), *value)
+    elif value not in (None, False):
+        kept[name] = value
+    return value
+
+
+def global_options(*, with_variables: bool) -> Callable[[_F], _F]:
+    """Return a decorator that gives a command the global options.
+
+    Variables are read at the top only: below, they would overrule a flag given there.
+    """
+
+    def kept_option(*names: str, **settings: Any) -> Callable[[_F], _F]:
+        long = next(part for name in names for part in name.split("/") if part.startswith("--"))
+        variable = f"COMFYLOCK_{long[2:].upper().replace('-', '_')}"
+        settings.setdefault("envvar", variable if with_variables else None)
+        return click.option(
+            *names, callback=_keep, expose_value=False, show_envvar=with_variables, **settings
+        )
+
+    def decorate(function: _F) -> _F:
+        for add in reversed(
+            [
+                kept_option(
+                    "-C", "--directory", type=_PATH, help="Work as if started in DIRECTORY."
+                ),
+                kept_option("--lockfile", type=_PATH, help="Use this file as comfy.lock."),
+                kept_option(
+                    "--models-dir",
+                    type=_PATH,
+                    multiple=True,
+                    envvar=None,
+                    help="ComfyUI's models folder; repeatable, files are placed in the first.",
+                ),
+                kept_option(
+                    "--extra-model-paths",
+                    type=_PATH,
+                    multiple=True,
+                    help="One of ComfyUI's extra_model_paths.yaml files; repeatable.",
+                ),
+                kept_option("--offline", is_flag=True, help="Make no request."),
+                kept_option("-q", "--quiet", is_flag=True, help="Show errors only."),
+                kept_option("-v", "--verbose", is_flag=True, help="Show details."),
+                kept_option(
+                    "--color",
+                    type=click.Choice(["auto", "always", "never"]),
+                    help="Whether to use colour.",
+                ),
+                kept_option("--no-progress", is_flag=True, help="Show no bars."),
+            ]
+        ):
+            function = add(function)
+        return function
+
+    return decorate
+
+
+def option(*names: str, **settings: Any) -> Callable[[_F], _F]:
+    """Return an option with the variable that belongs to its name."""
+    long = next(name for name in names if name.startswith("--"))
+    variable = f"COMFYLOCK_{long[2:].upper().replace('-', '_')}"
+    return click.option(*names, envvar=variable, show_envvar=True, **settings)
+
+
+json_option = option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+
+
+class Commands(click.Group):
+    """The commands in the order in which one meets them, with their other names."""
+
+    aliases: ClassVar[dict[str, str]] = {"sync": "install"}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which the commands were added."""
+        del ctx
+        return list(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name or its other name."""
+        return super().get_command(ctx, self.aliases.get(cmd_name, cmd_name))

@@ -1,0 +1,107 @@
+"""From the options to a session, and from a page to the terminal."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from comfylock.cli.options import kept_options
+from comfylock.errors import UsageError
+from comfylock.names import shown
+from comfylock.progress import AnyReporter, make_reporter
+
+if TYPE_CHECKING:
+    from comfylock.report.page import Page
+    from comfylock.session import Session
+
+
+def given(name: str, *, default: Any) -> Any:
+    """Return a global option."""
+    return kept_options(click.get_current_context()).get(name, default)
+
+
+def open_session(**wishes: Any) -> "Session":
+    """Return the session that the global options and a command's own wishes describe."""
+    from comfylock.session import Session, Wishes
+
+    directory = Path(given("directory", default=Path()))
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is not a folder", hint="Check the path given with -C")
+    return Session(
+        Wishes(
+            directory=directory.absolute(),
+            lockfile=given("lockfile", default=None),
+            models_dirs=given("models_dir", default=()),
+            extra_model_paths=given("extra_model_paths", default=()),
+            offline=given("offline", default=False),
+            **wishes,
+        ),
+        os.environ,
+        _reporter(),
+    )
+
+
+def _reporter() -> AnyReporter:
+    return make_reporter(
+        quiet=given("quiet", default=False),
+        verbose=given("verbose", default=False),
+        bars=not given("no_progress", default=False),
+        colour=_colour(),
+    )
+
+
+def _colour() -> bool | None:
+    """Return whether to use colour: the flag's word, else ``NO_COLOR``'s, else unsaid."""
+    chosen: str = given("color", default="auto")
+    if chosen != "auto":
+        return chosen == "always"
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def finish(command: str, page: "Page", session: "Session", *, as_json: bool) -> int:
+    """End the progress display, print a page and return its exit code."""
+    close = getattr(session.reporter, "close", None)
+    if close is not None:
+        close()
+    quiet = given("quiet", default=False)
+    return show(page, command=command, as_json=as_json, quiet=quiet, colour=_colour())
+
+
+def show(
+    page: "Page", *, command: str, as_json: bool, quiet: bool, colour: bool | None = None
+) -> int:
+    """Print a page and return its exit code."""
+    from comfylock.report.page import json_text
+
+    if as_json:
+        click.echo(json_text(command, page))
+    else:
+        for line in page.out:
+            click.echo(line, color=colour)
+    sys.stdout.flush()
+    if not quiet:
+        for line in page.err:
+            click.echo(line, err=True, color=colour)
+    _show_problems(page, colour)
+    return page.exit_code
+
+
+def _show_problems(page: "Page", colour: bool | None) -> None:
+    """Print the errors; a hint that several in a row share is printed once, behind the last."""
+    from comfylock.report.page import hint_lines, told_together
+
+    problems = told_together(page.problems)
+    for position, problem in enumerate(problems):
+        first, *more = problem.message.split("\n")
+        head = click.style(f"error[{problem.slug}]", fg="red", bold=True)
+        click.echo(f"{head}: {shown(first)}", err=True, color=colour)
+        for line in more:
+            click.echo(shown(line), err=True, color=colour)
+        following = problems[position + 1] if position + 1 < len(problems) else None
+        if following is None or following.hint != problem.hint:
+            for line in hint_lines(problem.hint):
+                click.echo(line, err=True, color=colour)
+            if following is not None and problem.hint is not None:
+                click.echo("", err=True)

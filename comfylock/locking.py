@@ -1,0 +1,345 @@
+"""From what the workflows need and what the old lock says to the new lock.
+
+Rules:
+    - A reference whose pin is in the lock keeps it, whatever has happened at the hubs since.
+    - A reference that the lock records as unresolved is not asked for again by itself.
+    - A reference whose look-up failed (network, server) is left out of the lock: the lock stays
+      stale for it, so that the next run asks again.
+    - A workflow that cannot be read keeps what the lock knew of it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from comfylock.artifacts import Artifact, CivitaiSource
+from comfylock.config import ModelWish
+from comfylock.errors import FetchError, Problem
+from comfylock.events import Reporter, Stepped
+from comfylock.lockfile.changes import Wanted, matches
+from comfylock.lockfile.model import Evidence, Lock, Pin, WorkflowEntry
+from comfylock.names import basename, collision_form, extension, shown, unsafe_reason
+from comfylock.references import Requirement
+from comfylock.resolve import Ambiguous, Catalog, LocalMatch, Resolved, Unresolved, resolve
+from comfylock.workers import side_by_side
+
+_LOOK_UPS_AT_ONCE = 8
+#: What a look-up ends in when it was not answered: asking again later may help.
+_FAULT_SLUGS = frozenset(
+    {"network", "offline", "server-error", "rate-limited", "quota", "auth-required", "forbidden"}
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Division:
+    """What the old lock settles and what is left to resolve.
+
+    Attributes:
+        settled: pins of the old lock by the key that was asked for.
+        remembered: requirements that the lock records as unresolved.
+        open: requirements that must be resolved.
+    """
+
+    settled: Mapping[str, Pin]
+    remembered: tuple[Requirement, ...]
+    open: tuple[Requirement, ...]
+
+
+def divide(
+    requirements: Iterable[Requirement],
+    old: Lock | None,
+    wishes: Mapping[str, ModelWish],
+    has_local_file: Callable[[str], bool],
+) -> Division:
+    """Sort requirements by whether the old lock answers them.
+
+    Args:
+        requirements: what the workflows need now.
+        old: the lock before, ``None`` to resolve everything anew.
+        wishes: what comfylock.toml says, by key.
+        has_local_file: whether a file lies where a key belongs: new evidence for one that the
+            lock records as unresolved.
+    """
+    known_unresolved = _recorded_unresolved(old)
+    settled: dict[str, Pin] = {}
+    remembered: list[Requirement] = []
+    left: list[Requirement] = []
+    for requirement in requirements:
+        pin = recorded_pin(requirement.key, old)
+        wish = wishes.get(requirement.key)
+        if pin is not None and _fulfils(pin, wish):
+            settled[requirement.key] = replace(pin, aliases=requirement.aliases)
+        elif (
+            pin is None
+            and wish is None
+            and shown(requirement.key) in known_unresolved
+            and not has_local_file(requirement.key)
+        ):
+            remembered.append(requirement)
+        else:
+            left.append(requirement)
+    return Division(settled=settled, remembered=tuple(remembered), open=tuple(left))
+
+
+def recorded_pin(asked: str, old: Lock | None) -> Pin | None:
+    """Return the old lock's pin for a key as workflows ask for it."""
+    if old is None:
+        return None
+    if asked in old.models:
+        return old.models[asked]
+    if extension(asked):
+        return None
+    return next((old.models[key] for key in sorted(old.models) if matches(asked, key)), None)
+
+
+def _fulfils(pin: Pin, wish: ModelWish | None) -> bool:
+    """Say whether a pin is still what comfylock.toml asks for."""
+    if wish is None or (wish.pin is None and not wish.local):
+        return pin.evidence is not Evidence.PINNED
+    if wish.local:
+        return pin.evidence is Evidence.LOCAL
+    versions = {str(source.version) for source in pin.sources if isinstance(source, CivitaiSource)}
+    asked = (wish.pin or "").removeprefix("civitai:").partition("/")[0]
+    return pin.evidence is Evidence.PINNED and asked in versions
+
+
+def _recorded_unresolved(old: Lock | None) -> frozenset[str]:
+    if old is None:
+        return frozenset()
+    return frozenset(key for entry in old.workflows.values() for key in entry.unresolved)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Findings:
+    """What is known of each asked key when the lock is put together.
+
+    Attributes:
+        pins: by the key that was asked for.
+        unanswered: keys whose look-up failed; they are left out of the lock.
+    """
+
+    pins: Mapping[str, Pin]
+    unanswered: frozenset[str]
+
+
+def refused_keys(requirements: Sequence[Requirement]) -> dict[str, str]:
+    """Return why some keys can be no place in a models folder, by key.
+
+    A name that leads outside, or that is one file with another name on a disk that ignores case,
+    is not pinned.
+    """
+    refused: dict[str, str] = {}
+    taken: dict[str, str] = {}
+    for requirement in requirements:
+        key = requirement.key
+        # An embedding or stem may come without an extension; it gets the found file's.
+        reason = unsafe_reason(key if extension(key) else f"{key}.safetensors")
+        other = taken.setdefault(collision_form(key), key)
+        if reason is not None:
+            refused[key] = reason
+        elif other != key:
+            refused[key] = f"it differs from {other} only in upper and lower case or accents"
+    return refused
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asking:
+    """Where answers come from.
+
+    Attributes:
+        catalog: the hub; ``None`` when there is none to ask.
+        local: by key, the files that lie where models belong.
+        wishes: what comfylock.toml says, by key.
+        rungs: names of the evidence that may pin.
+        reporter: told how far it has come.
+    """
+
+    catalog: Catalog | None
+    local: Mapping[str, LocalMatch]
+    wishes: Mapping[str, ModelWish]
+    rungs: tuple[str, ...]
+    reporter: Reporter
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Missed:
+    """A requirement that was not pinned.
+
+    Attributes:
+        requirement: what the workflows ask for.
+        problem: why, with the next step.
+        candidates: files that it may mean; for an ambiguous one each fits, else they are only
+            similar.
+        answered: the question was answered; if not, the next run asks again.
+    """
+
+    requirement: Requirement
+    problem: Problem
+    candidates: tuple[Artifact, ...] = ()
+    answered: bool = True
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Say whether several files fit equally well."""
+        return self.problem.slug == "ambiguous"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answers:
+    """What became of the open requirements.
+
+    Attributes:
+        pins: by the key that was asked for.
+        misses: what was not pinned, sorted by key.
+        unanswered: keys whose look-up failed.
+    """
+
+    pins: Mapping[str, Pin]
+    misses: tuple[Missed, ...]
+
+    @property
+    def nobody_answered(self) -> bool:
+        """Say whether there was something to ask, and every question failed."""
+        failed = [missed for missed in self.misses if not missed.answered]
+        return bool(failed) and not self.pins and len(failed) == len(self.misses)
+
+    @property
+    def unanswered(self) -> frozenset[str]:
+        """Keys whose look-up failed."""
+        return frozenset(missed.requirement.key for missed in self.misses if not missed.answered)
+
+
+def resolve_all(requirements: Sequence[Requirement], old: Lock | None, asking: Asking) -> Answers:
+    """Resolve each requirement once, several at a time; the order of answers has no influence."""
+    refused = refused_keys(requirements)
+    pins: dict[str, Pin] = {}
+    misses: list[Missed] = []
+    askable = [each for each in requirements if each.key not in refused]
+    ask = partial(_resolve_one, old=old, asking=asking)
+    answers = side_by_side(ask, askable, workers=_LOOK_UPS_AT_ONCE)
+    for count, answer in enumerate(answers, start=1):
+        asking.reporter.on(Stepped(what="Looked up", done=count, total=len(askable)))
+        if isinstance(answer, Missed):
+            misses.append(answer)
+        else:
+            pins[answer[0]] = answer[1]
+    misses += [
+        Missed(requirement=each, problem=_refusal(each.key, refused[each.key]))
+        for each in requirements
+        if each.key in refused
+    ]
+    return Answers(
+        pins=pins, misses=tuple(sorted(misses, key=lambda missed: missed.requirement.key))
+    )
+
+
+def _resolve_one(
+    requirement: Requirement, *, old: Lock | None, asking: Asking
+) -> tuple[str, Pin] | Missed:
+    try:
+        answer = resolve(
+            requirement,
+            old=recorded_pin(requirement.key, old),
+            wish=asking.wishes.get(requirement.key),
+            local=asking.local.get(requirement.key),
+            catalog=asking.catalog,
+            rungs=asking.rungs,
+        )
+    except FetchError as error:
+        return _unanswered(requirement, error.problem(requirement.key))
+    match answer:
+        case Resolved():
+            return requirement.key, answer.pin
+        case Ambiguous():
+            return Missed(
+                requirement=requirement,
+                problem=_ambiguity(requirement.key, answer.candidates),
+                candidates=answer.candidates,
+            )
+        case Unresolved() if answer.reason.slug in _FAULT_SLUGS:
+            return _unanswered(requirement, answer.reason)
+        case Unresolved():
+            return Missed(
+                requirement=requirement, problem=answer.reason, candidates=answer.candidates
+            )
+
+
+def _unanswered(requirement: Requirement, problem: Problem) -> Missed:
+    hint = problem.hint or "Check the connection"
+    again = f"{hint.rstrip('.')}; then run `comfylock lock` again, which asks for what is left"
+    return Missed(
+        requirement=requirement,
+        problem=replace(problem, hint=again, ref=problem.ref or requirement.key),
+        answered=False,
+    )
+
+
+def _ambiguity(key: str, candidates: Sequence[Artifact]) -> Problem:
+    first = candidates[0].source
+    return Problem(
+        slug="ambiguous",
+        ref=key,
+        message=f"{len(candidates)} different files are called {shown(basename(key))}",
+        hint=f'Say which one in comfylock.toml:\n\n  [models."{shown(key)}"]\n'
+        f'  pin = "civitai:{first.version}/{first.file}"',
+    )
+
+
+def _refusal(key: str, reason: str) -> Problem:
+    return Problem(
+        slug="unsafe-path",
+        ref=key,
+        message=f"{shown(key)} cannot be a place in a models folder: {reason}",
+        hint="Correct the name in the workflow, or ignore it with [ignore] refs in comfylock.toml",
+    )
+
+
+def assemble(
+    wanted: Mapping[str, Wanted],
+    findings: Findings,
+    old: Lock | None,
+    *,
+    inputs: Sequence[str],
+    unreadable: Iterable[str],
+) -> Lock:
+    """Put the new lock together.
+
+    Args:
+        wanted: what each readable workflow asks for.
+        findings: what is known of each key.
+        old: the lock before, for what it knows of unreadable workflows and for unknown keys.
+        inputs: what the lock is made from.
+        unreadable: paths of workflows that are there and cannot be read.
+    """
+    kept = _kept_entries(old, unreadable, wanted)
+    entries = {path: _entry(path, need, findings, old) for path, need in wanted.items()} | kept
+    pins = {pin.key: pin for pin in findings.pins.values()}
+    known: Mapping[str, Pin] = old.models if old is not None else {}
+    needed = {key for entry in entries.values() for key in entry.models}
+    return Lock(
+        inputs=tuple(inputs),
+        workflows=entries,
+        models={key: pins.get(key) or known[key] for key in sorted(needed)},
+        unknown=old.unknown if old is not None else (),
+    )
+
+
+def _kept_entries(
+    old: Lock | None, unreadable: Iterable[str], wanted: Mapping[str, Wanted]
+) -> dict[str, WorkflowEntry]:
+    recorded: Mapping[str, WorkflowEntry] = old.workflows if old is not None else {}
+    return {path: recorded[path] for path in unreadable if path in recorded and path not in wanted}
+
+
+def _entry(path: str, wanted: Wanted, findings: Findings, old: Lock | None) -> WorkflowEntry:
+    recorded = old.workflows.get(path) if old is not None else None
+    return WorkflowEntry(
+        path=path,
+        models=tuple(findings.pins[key].key for key in wanted.keys if key in findings.pins),
+        unresolved=tuple(
+            key
+            for key in wanted.keys
+            if key not in findings.pins and key not in findings.unanswered
+        ),
+        unknown=recorded.unknown if recorded is not None else (),
+    )

@@ -1,0 +1,96 @@
+"""Whether comfy.lock says what the workflows need: `lock --check`, and what others ask first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from comfylock.errors import LockStaleError, PathMissingError, Problem, UsageError
+from comfylock.lockfile.changes import Difference, staleness
+from comfylock.lockfile.file import read_lock
+from comfylock.lockfile.model import Lock
+from comfylock.session import Session
+
+
+class LockState(StrEnum):
+    """How comfy.lock stands to the workflows."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """Whether a lock says what the workflows need.
+
+    Attributes:
+        lock: the lock as it stands.
+        differences: each reason why it is stale.
+        broken: workflows that cannot be read.
+    """
+
+    lock: Lock
+    differences: tuple[Difference, ...]
+    broken: tuple[Problem, ...]
+
+
+def check_lock(session: Session, paths: Sequence[str]) -> Checked:
+    """Compare comfy.lock with the workflows; writes nothing and asks nobody.
+
+    Raises:
+        LockMissingError: there is no lock.
+        CannotWorkError: it, or an input, cannot be read.
+    """
+    return compare(session, read_lock(session.lock_path), paths)
+
+
+def compare(session: Session, locked: Lock, paths: Sequence[str]) -> Checked:
+    """Compare a lock with the workflows.
+
+    A workflow that cannot be read is no difference: what the lock knows of it stands.
+    """
+    reading = session.read_workflows(session.lock_inputs(paths, locked).read)
+    unreadable = {problem.ref for problem in reading.broken}
+    return Checked(
+        lock=locked,
+        differences=tuple(
+            difference
+            for difference in staleness(locked, session.wanted(reading))
+            if difference.workflow not in unreadable
+        ),
+        broken=reading.broken,
+    )
+
+
+class Freshness(StrEnum):
+    """What `install` makes of a lock that no longer says what the workflows need."""
+
+    WARN = "warn"
+    MUST_BE_FRESH = "locked"
+    DO_NOT_LOOK = "frozen"
+
+
+def differences_of(session: Session, locked: Lock, freshness: Freshness) -> tuple[Difference, ...]:
+    """Return why a lock is stale, where there are workflows to compare it with."""
+    if freshness is Freshness.DO_NOT_LOOK:
+        return ()
+    must = freshness is Freshness.MUST_BE_FRESH
+    if not must and not session.has_workflows(locked):
+        return ()
+    try:
+        found = compare(session, locked, ()).differences
+    except (PathMissingError, UsageError):
+        if must:
+            raise
+        return ()
+    if found and must:
+        raise LockStaleError(stale_message(found), hint="Run `comfylock lock`, then install again")
+    return found
+
+
+def stale_message(differences: Sequence[Difference]) -> str:
+    """Return one sentence and a line per difference, the first twenty."""
+    lines = [f"  {difference}" for difference in differences[:20]]
+    more = len(differences) - len(lines)
+    tail = [f"  … and {more} more"] if more > 0 else []
+    return "\n".join(["comfy.lock does not say what the workflows need", *lines, *tail])

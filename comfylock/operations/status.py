@@ -1,0 +1,114 @@
+"""`status`: comfy.lock x models folders -> states."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from comfylock.errors import LockMissingError, Problem
+from comfylock.inventory import Content, Inventory, LocalFile
+from comfylock.lockfile.changes import Difference
+from comfylock.lockfile.file import read_lock
+from comfylock.operations.freshness import Freshness, LockState, differences_of
+from comfylock.operations.selection import Selection, select
+from comfylock.plan import Action, Blocked, Download, Keep, Link, Replace, make_plan, target_of
+from comfylock.session import Session
+
+
+class State(StrEnum):
+    """How one model stands."""
+
+    PRESENT = "present"
+    MISSING = "missing"
+    DIFFERENT = "different"
+    BLOCKED = "blocked"
+    UNRESOLVED = "unresolved"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelState:
+    """One line of the missing list.
+
+    Attributes:
+        ref: the model's key, or the reference as asked for when unresolved.
+        state: how it stands.
+        path: where it lies or belongs; ``None`` when unresolved.
+        size: bytes, ``None`` when not known.
+        problem: what stands in the way of an install.
+    """
+
+    ref: str
+    state: State
+    path: Path | None
+    size: int | None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """What `status` tells.
+
+    Attributes:
+        models: every model of the lock, sorted by key.
+        lock: how the lock stands.
+        differences: why it is stale.
+        bytes_to_fetch: what an install would download.
+        links: how many models an install would link instead.
+    """
+
+    models: tuple[ModelState, ...]
+    lock: LockState
+    differences: tuple[Difference, ...]
+    bytes_to_fetch: int
+    links: int
+
+
+def status(session: Session) -> Standing:
+    """Say how each model stands; downloads and changes nothing.
+
+    Raises:
+        CannotWorkError: no models folder, a lock that cannot be read.
+    """
+    try:
+        locked = read_lock(session.lock_path)
+    except LockMissingError:
+        return Standing(
+            models=(), lock=LockState.MISSING, differences=(), bytes_to_fetch=0, links=0
+        )
+    differences = differences_of(session, locked, Freshness.WARN)
+    pins, unresolved = select(locked, Selection())
+    inventory = session.inventory(pins)
+    plan = make_plan(pins, inventory, session.policy)
+    models = [_model_state(action, inventory) for action in plan.actions]
+    models += [
+        ModelState(ref=ref, state=State.UNRESOLVED, path=None, size=None) for ref in unresolved
+    ]
+    return Standing(
+        models=tuple(sorted(models, key=lambda model: model.ref)),
+        lock=LockState.STALE if differences else LockState.FRESH,
+        differences=differences,
+        bytes_to_fetch=plan.bytes_to_fetch,
+        links=sum(1 for action in plan.actions if isinstance(action, Link)),
+    )
+
+
+def _model_state(action: Action, inventory: Inventory) -> ModelState:
+    found = inventory.spots[action.pin.key].found
+    return ModelState(
+        ref=action.pin.key,
+        state=_state_of(action, found),
+        path=target_of(action),
+        size=action.pin.size,
+        problem=action.problem if isinstance(action, Blocked) else None,
+    )
+
+
+def _state_of(action: Action, found: Content) -> State:
+    match action:
+        case Keep():
+            return State.PRESENT
+        case Blocked():
+            return State.DIFFERENT if isinstance(found, LocalFile) else State.BLOCKED
+        case Replace():
+            return State.DIFFERENT
+        case Link() | Download():
+            return State.MISSING

@@ -1,0 +1,154 @@
+"""The workflows that inputs lead to, read into references; bad files are set aside, not fatal.
+
+A path here is the text under which a workflow is known in comfy.lock and in reports: relative to
+the base folder, with ``/``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from comfylock.errors import ComfylockError, Problem, UsageError
+from comfylock.folders import NodeTable
+from comfylock.lockfile.changes import Wanted
+from comfylock.lockfile.model import unsafe_path_reason
+from comfylock.names import shown
+from comfylock.references import (
+    InactivePolicy,
+    Reference,
+    Requirement,
+    collect_references,
+    group,
+)
+from comfylock.workflows.file import read_workflow
+from comfylock.workflows.find import find_workflow_files
+from comfylock.workflows.model import NotAWorkflow
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Skipped:
+    """A file that holds no workflow, or none that can be read."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What the workflows say.
+
+    Attributes:
+        references: by workflow path, in document order; a workflow without any has an empty entry.
+        passed_over: files found in folders that are no workflows.
+        broken: files that are workflows and cannot be read, or that were named and are none.
+    """
+
+    references: Mapping[str, tuple[Reference, ...]]
+    passed_over: tuple[Skipped, ...]
+    broken: tuple[Problem, ...]
+
+    @property
+    def all_references(self) -> tuple[Reference, ...]:
+        """Every reference of every workflow, sorted by workflow."""
+        return tuple(found for path in sorted(self.references) for found in self.references[path])
+
+
+def read_inputs(
+    inputs: Sequence[str], base: Path, exclude: Sequence[str], table: NodeTable
+) -> Reading:
+    """Read every workflow that the inputs lead to.
+
+    Args:
+        inputs: files, folders and globs, relative to `base`.
+        base: the folder that workflow paths are relative to.
+        exclude: globs of what to leave out.
+        table: which node inputs name models.
+
+    Raises:
+        PathMissingError: an input leads nowhere.
+    """
+    references: dict[str, tuple[Reference, ...]] = {}
+    passed_over: list[Skipped] = []
+    broken: list[Problem] = []
+    named = {(base / item).absolute() for item in inputs}
+    for path in find_workflow_files(inputs, base, exclude):
+        shown_path = path_below(path, base)
+        complaint = unsafe_path_reason(shown_path)
+        if complaint is not None:
+            broken.append(_unnameable(shown_path, complaint))
+            continue
+        try:
+            workflow = read_workflow(path)
+        except ComfylockError as error:
+            broken.append(error.problem(shown_path))
+            continue
+        if not isinstance(workflow, NotAWorkflow):
+            references[shown_path] = collect_references(workflow, shown_path, table)
+        elif path.absolute() in named:
+            broken.append(_no_workflow(shown_path, workflow.reason))
+        else:
+            passed_over.append(Skipped(path=shown_path, reason=workflow.reason))
+    return Reading(references=references, passed_over=tuple(passed_over), broken=tuple(broken))
+
+
+def _unnameable(path: str, complaint: str) -> Problem:
+    return Problem(
+        slug="workflow-invalid",
+        ref=path,
+        message=f"{shown(path)} cannot be named in comfy.lock: {complaint}",
+        hint="Rename the file",
+    )
+
+
+def _no_workflow(path: str, reason: str) -> Problem:
+    return Problem(
+        slug="workflow-invalid",
+        ref=path,
+        message=f"{path} is not a ComfyUI workflow: {reason}",
+        hint="Name a file that ComfyUI saved (Save, or Export (API))",
+    )
+
+
+def path_below(path: Path, base: Path) -> str:
+    """Return a path as locks and reports show it.
+
+    Raises:
+        UsageError: it does not lie below `base`.
+    """
+    try:
+        return PurePosixPath(*path.absolute().relative_to(base.absolute()).parts).as_posix()
+    except ValueError as error:
+        raise UsageError(
+            f"{path} does not lie below {base}, the folder of comfy.lock",
+            hint="Keep the workflows in that folder, or name another with -C or --lockfile",
+        ) from error
+
+
+def is_ignored(key: str, ignored: Sequence[str]) -> bool:
+    """Say whether comfylock.toml's ``[ignore] refs`` names a key, exactly or by a glob."""
+    from fnmatch import fnmatchcase
+
+    return any(key == pattern or fnmatchcase(key, pattern) for pattern in ignored)
+
+
+def requirements_of(
+    references: Sequence[Reference], inactive: InactivePolicy, ignored: Sequence[str]
+) -> tuple[Requirement, ...]:
+    """Return what the references need, without what the user ignores."""
+    return tuple(
+        requirement
+        for requirement in group(references, inactive=inactive)
+        if not is_ignored(requirement.key, ignored)
+    )
+
+
+def wanted_of(requirements: Sequence[Requirement]) -> Wanted:
+    """Return what one workflow asks for, in the form that a lock is compared with."""
+    return Wanted(
+        keys=frozenset(requirement.key for requirement in requirements),
+        aliases={
+            requirement.key: requirement.aliases
+            for requirement in requirements
+            if requirement.aliases
+        },
+    )

@@ -1,0 +1,98 @@
+"""What every command's report has in common: the page, its JSON form, errors and counts.
+
+Data goes to stdout (`Page.out`), everything else to stderr (`Page.err`). Text is readable without
+colour. `--json` is one document with the same head for every command: ``schema``, ``command``,
+``ok``, ``errors``. Foreign names are shown with their control characters escaped; JSON escapes
+them by itself.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from comfylock.errors import ComfylockError, Problem
+from comfylock.names import shown
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """What a command prints and ends with.
+
+    Attributes:
+        out: lines of data.
+        err: lines of everything else.
+        problems: what went wrong, in the order to be told.
+        document: the fields of the JSON document beside its head.
+        exit_code: what the process ends with.
+    """
+
+    out: tuple[str, ...] = ()
+    err: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    document: dict[str, object] = field(default_factory=dict[str, object])
+    exit_code: int = 0
+
+
+def json_text(command: str, page: Page) -> str:
+    """Return a page as the JSON document that `--json` prints."""
+    head: dict[str, object] = {
+        "schema": SCHEMA,
+        "command": command,
+        "ok": page.exit_code == 0,
+        "errors": [_problem_fields(problem) for problem in page.problems],
+    }
+    return json.dumps(head | page.document, indent=2)
+
+
+def _problem_fields(problem: Problem) -> dict[str, object]:
+    return {
+        "slug": problem.slug,
+        "message": problem.message,
+        "hint": problem.hint,
+        "ref": problem.ref,
+    }
+
+
+def hint_lines(hint: str | None) -> list[str]:
+    """Return a hint with the blank line before it."""
+    if hint is None:
+        return []
+    first, *more = hint.split("\n")
+    return ["", f"hint: {shown(first)}", *(shown(line) for line in more)]
+
+
+def told_together(problems: Sequence[Problem]) -> list[Problem]:
+    """Return problems as they are printed: one line for what is the same of several models.
+
+    A message that does not name its model gets the names added.
+    """
+    alike: dict[tuple[str, str, str | None], list[str]] = {}
+    for problem in problems:
+        refs = alike.setdefault((problem.slug, problem.message, problem.hint), [])
+        if problem.ref is not None and problem.ref not in problem.message:
+            refs.append(problem.ref)
+    return [
+        Problem(slug=slug, message=_with_names(message, refs), hint=hint)
+        for (slug, message, hint), refs in alike.items()
+    ]
+
+
+def _with_names(message: str, refs: Sequence[str]) -> str:
+    if not refs:
+        return message
+    if len(refs) == 1:
+        return f"{refs[0]}: {message}"
+    more = [f"  … and {len(refs) - 10} more"] if len(refs) > 10 else []
+    return "\n".join([message, *(f"  {ref}" for ref in refs[:10]), *more])
+
+
+def error_page(error: ComfylockError) -> Page:
+    """Return the page of a command that could not go on."""
+    return Page(problems=(error.problem(),), exit_code=error.exit_code)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: ``1 model``, ``2 models``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

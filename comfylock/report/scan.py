@@ -1,0 +1,68 @@
+"""The report of `scan`."""
+
+from comfylock.names import shown
+from comfylock.operations.scan import Scanned
+from comfylock.report.page import Page, counted
+
+
+def scan_page(found: Scanned, *, verbose: bool) -> Page:
+    """Show the references of workflows, grouped by workflow."""
+    rows: list[str] = []
+    previous = None
+    for reference in found.references:
+        if reference.workflow != previous:
+            rows.append(shown(reference.workflow))
+            previous = reference.workflow
+        place = reference.key or reference.name
+        marks = [] if reference.active else ["inactive"]
+        marks += [] if reference.found == "node" else [f"found by {reference.found}"]
+        marks += [] if reference.kind == "file" else [str(reference.kind)]
+        tail = f"  ({', '.join(marks)})" if marks else ""
+        rows.append(f"  {shown(place)}  {shown(reference.type)}.{shown(reference.input)}{tail}")
+    keys = {reference.key for reference in found.references if reference.key}
+    summary = {
+        "workflows": found.workflows,
+        "references": len(found.references),
+        "models": len(keys),
+        "inactive": sum(1 for reference in found.references if not reference.active),
+        "skipped": len(found.broken) + len(found.passed_over),
+    }
+    passed = [f"passed over {shown(skip.path)}: {skip.reason}" for skip in found.passed_over]
+    return Page(
+        out=tuple(rows),
+        err=(
+            *(passed if verbose else ()),
+            _scan_sentence(len(found.references), len(keys), found.workflows),
+        ),
+        problems=found.broken,
+        document={
+            "references": [
+                {
+                    "workflow": reference.workflow,
+                    "node": reference.node,
+                    "type": reference.type,
+                    "input": reference.input,
+                    "name": reference.name,
+                    "folder": reference.folder,
+                    "key": reference.key,
+                    "kind": str(reference.kind),
+                    "active": reference.active,
+                    "found": str(reference.found),
+                    "hints": [
+                        {"kind": str(hint.kind), "value": hint.value} for hint in reference.hints
+                    ],
+                }
+                for reference in found.references
+            ],
+            "skipped": [
+                *({"path": skip.path, "reason": skip.reason} for skip in found.passed_over),
+                *({"path": broken.ref, "reason": broken.message} for broken in found.broken),
+            ],
+            "summary": summary,
+        },
+    )
+
+
+def _scan_sentence(references: int, models: int, workflows: int) -> str:
+    where = f"{counted(models, 'model')} in {counted(workflows, 'workflow')}"
+    return f"Found {counted(references, 'reference')} to {where}"

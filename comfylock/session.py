@@ -1,0 +1,440 @@
+"""The world that a command works in: settings, folders, caches and hubs, opened when first used.
+
+The composition root: the only place that builds the Civitai client, the fetcher, the scanner and
+the caches, and hands them to what decides and acts. Nothing is opened that a command does not
+need: an install with nothing to do imports no HTTP client and opens no user cache.
+"""
+
+import os
+import stat
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from comfylock.config import (
+    ProjectConfig,
+    UserConfig,
+    cache_dir,
+    config_dir,
+    read_project_config,
+    read_user_config,
+)
+from comfylock.directories import ModelDirectories, find_models_dirs, open_directories
+from comfylock.disk.hashcache import HashCache
+from comfylock.disk.scan import Scanner, Verify
+from comfylock.disk.tree import STATE_DIRECTORY
+from comfylock.errors import (
+    FetchError,
+    LockConflictError,
+    LockMissingError,
+    ModelsDirMissingError,
+    UsageError,
+)
+from comfylock.events import Noted, Reporter
+from comfylock.hubs import Hub, hub_from_environment
+from comfylock.inputs import Inputs, gather_inputs, relative_input
+from comfylock.inventory import Inventory
+from comfylock.lockfile.changes import Wanted
+from comfylock.lockfile.file import read_lock, read_lock_text, write_lock
+from comfylock.lockfile.model import Lock, Pin, unsafe_path_reason
+from comfylock.names import EMBEDDING_EXTENSIONS, extension, shown, split_key, unsafe_reason
+from comfylock.plan import OnOccupied, Plan, Policy
+from comfylock.settings import Choices, Settings, choices_from_environment, choose_settings
+
+if TYPE_CHECKING:
+    from comfylock.apply import Outcome
+    from comfylock.artifacts import Source
+    from comfylock.civitai.client import CivitaiClient
+    from comfylock.disk.download import Body
+    from comfylock.disk.place import Destination
+    from comfylock.locking import Asking
+    from comfylock.reading import Reading
+    from comfylock.references import Reference, Requirement
+    from comfylock.resolve import LocalMatch
+    from comfylock.web.fetch import Fetcher
+    from comfylock.web.transport import Transport
+
+PROJECT_FILE = "comfylock.toml"
+LOCK_FILE = "comfy.lock"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wishes:
+    """What the command line says.
+
+    Attributes:
+        directory: where the command works (`-C`); relative paths start there.
+        lockfile: `--lockfile`, ``None`` to look for comfy.lock from `directory` upward.
+        models_dirs: `--models-dir`, the first is where files are placed.
+        extra_model_paths: `--extra-model-paths`.
+        offline: make no request.
+        choices: settings that were given as flags.
+        on_occupied: what becomes of a user's file in a spot.
+        verify: how files in their spots are known to be unchanged.
+        hash_local: whether `lock` looks at files in the models folders.
+    """
+
+    directory: Path
+    lockfile: Path | None = None
+    models_dirs: tuple[Path, ...] = ()
+    extra_model_paths: tuple[Path, ...] = ()
+    offline: bool = False
+    choices: Choices = field(default_factory=Choices)
+    on_occupied: OnOccupied = OnOccupied.BLOCK
+    verify: Verify = Verify.STAT
+    hash_local: bool = True
+
+
+class Session:
+    """Opens what a command needs of the world, once; use as a context manager.
+
+    Args:
+        wishes: what the command line says.
+        environment: variables of the process.
+        reporter: told of what happens.
+    """
+
+    def __init__(self, wishes: Wishes, environment: Mapping[str, str], reporter: Reporter) -> None:
+        self._wishes = wishes
+        self._environment = environment
+        self.reporter = reporter
+        self.stop = threading.Event()
+        self._guard = threading.Lock()
+
+    def __enter__(self) -> "Session":
+        """Nothing is opened yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close what was opened."""
+        if "_transport" in vars(self):
+            self._transport.close()
+        if "hash_cache" in vars(self):
+            self.hash_cache.compact()
+
+    # ----------------------------------------------------------------- settings and folders
+
+    @cached_property
+    def lock_path(self) -> Path:
+        """Where comfy.lock is, or will be: the nearest upward that is there, else right here."""
+        directory = self._wishes.directory.absolute()
+        if self._wishes.lockfile is not None:
+            return directory / self._wishes.lockfile
+        for folder in (directory, *directory.parents):
+            if folder != directory and _is_shared(folder):
+                continue
+            if (folder / LOCK_FILE).exists() or (folder / PROJECT_FILE).is_file():
+                return folder / LOCK_FILE
+        return directory / LOCK_FILE
+
+    @property
+    def base(self) -> Path:
+        """The folder that workflow paths are relative to."""
+        return self.lock_path.parent
+
+    @cached_property
+    def project(self) -> ProjectConfig:
+        """What comfylock.toml beside the lock says."""
+        return read_project_config(self.base / PROJECT_FILE)
+
+    @cached_property
+    def user(self) -> UserConfig:
+        """What the user's own config.toml says."""
+        return read_user_config(config_dir(self._environment) / "config.toml")
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What counts in the end."""
+        return choose_settings(
+            self._wishes.choices,
+            choices_from_environment(self._environment),
+            self.project,
+            self.user,
+        )
+
+    @cached_property
+    def hub(self) -> Hub:
+        """Where the hubs are, and the user's keys for them."""
+        return hub_from_environment(self._environment, self.user.hub)
+
+    @cached_property
+    def directories(self) -> ModelDirectories:
+        """The models folders.
+
+        Raises:
+            ModelsDirMissingError: none is known.
+        """
+        wishes = self._wishes
+        flags = [wishes.directory / path for path in wishes.models_dirs]
+        found = find_models_dirs(flags, self._environment, self.user.models_dirs, self.base)
+        extra = [wishes.directory / path for path in wishes.extra_model_paths]
+        return open_directories(found, [*self.user.extra_model_paths, *extra])
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What the user allows an install to do."""
+        return Policy(
+            on_occupied=self._wishes.on_occupied,
+            formats=self.settings.formats,
+            link_mode=self.settings.link_mode,
+            allowed_hosts=frozenset(self.user.allow_hosts),
+        )
+
+    # ------------------------------------------------------------------ lock and workflows
+
+    def old_lock(self) -> tuple[Lock | None, tuple[str, ...]]:
+        """Return the lock that is there, merged if it has conflict markers, and what to say of it.
+
+        Raises:
+            LockInvalidError, LockVersionError: it is there and cannot be used.
+            LockConflictError: its two sides disagree.
+        """
+        try:
+            lock = read_lock(self.lock_path)
+        except LockMissingError:
+            return None, ()
+        except LockConflictError:
+            return self._merged_lock()
+        return lock, lock.warnings
+
+    def _merged_lock(self) -> tuple[Lock, tuple[str, ...]]:
+        from comfylock.lockfile.merge import merge_conflicted
+
+        merged = merge_conflicted(read_lock_text(self.lock_path), self.lock_path.name)
+        if merged.conflicts:
+            raise LockConflictError(
+                "both sides of the merge pin these models, and differently:\n  "
+                + "\n  ".join(merged.conflicts),
+                hint="Keep one side of each by hand, or run `comfylock lock --rebuild`",
+            )
+        return merged.lock, (f"merge conflict in {self.lock_path.name} resolved",)
+
+    def write_lock(self, lock: Lock) -> bool:
+        """Write comfy.lock if its bytes change, and say whether they did."""
+        return write_lock(self.lock_path, lock)
+
+    def lock_inputs(self, paths: Sequence[str], old: Lock | None) -> Inputs:
+        """Return the inputs of a lock: what is named now besides what is recorded."""
+        named = [relative_input(path, self._wishes.directory, self.base) for path in paths]
+        for item in named:
+            complaint = None if item == "." else unsafe_path_reason(item)
+            if complaint is not None:
+                raise UsageError(f"{shown(item)} cannot be named in comfy.lock: {complaint}")
+        return gather_inputs(
+            named,
+            old.inputs if old is not None else (),
+            self.project.workflows,
+            lambda item: (self.base / item).exists(),
+        )
+
+    def scan_inputs(self, paths: Sequence[str], old: Lock | None) -> tuple[str, ...]:
+        """Return what is named, or else what a lock would be made from."""
+        if not paths:
+            return self.lock_inputs((), old).read
+        return tuple(relative_input(path, self._wishes.directory, self.base) for path in paths)
+
+    def has_workflows(self, lock: Lock) -> bool:
+        """Say whether any workflow of a lock is here to be compared with it."""
+        known = (*lock.inputs, *lock.workflows)
+        return any((self.base / item).exists() for item in known)
+
+    def read_workflows(self, inputs: Sequence[str]) -> "Reading":
+        """Read the workflows that inputs lead to."""
+        from comfylock.folders import load_node_table
+        from comfylock.reading import read_inputs
+
+        table = load_node_table(self.project.folders)
+        return read_inputs(inputs, self.base, self.project.exclude, table)
+
+    def requirements(self, references: "Sequence[Reference]") -> "tuple[Requirement, ...]":
+        """Return what references need, by the project's rules."""
+        from comfylock.reading import requirements_of
+        from comfylock.references import InactivePolicy
+
+        inactive = InactivePolicy.INCLUDE if self.settings.inactive else InactivePolicy.LEAVE_OUT
+        return requirements_of(references, inactive, self.project.ignore)
+
+    def wanted(self, reading: "Reading") -> dict[str, Wanted]:
+        """Return what each workflow asks for, by the project's rules."""
+        from comfylock.reading import wanted_of
+
+        return {
+            path: wanted_of(self.requirements(references))
+            for path, references in reading.references.items()
+        }
+
+    # ------------------------------------------------------------------------ the hubs
+
+    def asking(self, requirements: "Sequence[Requirement]") -> "Asking":
+        """Return where answers for these requirements come from; local files are hashed now."""
+        from comfylock.locking import Asking
+
+        local = self._local_matches(requirements) if self._wishes.hash_local else {}
+        digests = [match.digests.sha256 for match in local.values() if match.digests.sha256]
+        if digests:
+            # All in one request; the answers are kept, so that each look-up finds its own.
+            with suppress(FetchError):
+                self._catalog.by_hashes(digests)
+        return Asking(
+            catalog=self._catalog,
+            local=local,
+            wishes=self.project.models,
+            rungs=self.settings.evidence,
+            reporter=self.reporter,
+        )
+
+    def has_local_file(self, key: str) -> bool:
+        """Say whether a file lies where a key, or one of its possible extensions, belongs."""
+        if not self._wishes.hash_local:
+            return False
+        try:
+            directories = self.directories
+        except ModelsDirMissingError:
+            return False
+        folder, _ = split_key(key)
+        return any(
+            (directory / split_key(spelled)[1]).is_file()
+            for spelled in _spellings(key)
+            if unsafe_reason(spelled) is None
+            for directory in directories.directories(folder)
+        )
+
+    def _local_matches(self, requirements: "Sequence[Requirement]") -> "dict[str, LocalMatch]":
+        try:
+            scanner = self._scanner()
+        except ModelsDirMissingError:
+            self.reporter.on(Noted(message="no models folder is known: no local file was seen"))
+            return {}
+        found: dict[str, LocalMatch] = {}
+        for requirement in requirements:
+            match = _local_match(requirement.key, scanner)
+            if match is not None:
+                found[requirement.key] = match
+        return found
+
+    @cached_property
+    def _transport(self) -> "Transport":
+        from comfylock.web.origins import host_of, hub_keys
+        from comfylock.web.transport import Transport
+
+        return Transport(
+            keys=hub_keys(self.hub),
+            allowed_hosts=frozenset(
+                host_of(url) for url in (self.hub.civitai_url, self.hub.huggingface_url)
+            ),
+            environment=self._environment,
+            reporter=self.reporter,
+            offline=self._wishes.offline,
+        )
+
+    @cached_property
+    def _catalog(self) -> "CivitaiClient":
+        from comfylock.civitai.cache import ResponseCache
+        from comfylock.civitai.client import CivitaiClient
+
+        return CivitaiClient(
+            api=self._transport,
+            cache=ResponseCache(
+                cache_dir(self._environment) / "api.sqlite",
+                clock=time.time,
+                reporter=self.reporter,
+            ),
+            base_url=self.hub.civitai_url,
+            reporter=self.reporter,
+        )
+
+    @cached_property
+    def _fetcher(self) -> "Fetcher":
+        from comfylock.web.fetch import Fetcher
+
+        return Fetcher(
+            self._transport,
+            civitai_url=self.hub.civitai_url,
+            huggingface_url=self.hub.huggingface_url,
+            allowed_hosts=frozenset(self.user.allow_hosts),
+        )
+
+    def open(
+        self, source: "Source", *, start: int, validator: str | None
+    ) -> "AbstractContextManager[Body]":
+        """Open the bytes of a source: the downloads' way out, built at the first of them."""
+        with self._guard:
+            fetcher = self._fetcher
+        return fetcher.open(source, start=start, validator=validator)
+
+    # ------------------------------------------------------------------------- the disk
+
+    @cached_property
+    def hash_cache(self) -> HashCache:
+        """What files were hashed to before; in the user's cache where models are read-only."""
+        primary = self.directories.primary
+        if os.access(primary, os.W_OK):
+            return HashCache(primary / STATE_DIRECTORY / "hashes.jsonl", primary)
+        label = blake2b(str(primary).encode(), digest_size=8).hexdigest()
+        return HashCache(cache_dir(self._environment) / f"hashes-{label}.jsonl", primary)
+
+    def _scanner(self) -> Scanner:
+        return Scanner(self.directories, self.hash_cache, self.reporter, self._wishes.verify)
+
+    def inventory(self, pins: Sequence[Pin]) -> Inventory:
+        """Return what lies in the models folders, as far as these pins are concerned."""
+        return self._scanner().inventory(pins)
+
+    def destination(self, key: str) -> "Destination":
+        """Return where a model's file goes."""
+        from comfylock.disk.place import Destination
+
+        folder, name = split_key(key)
+        return Destination(self.directories.primary, self.directories.target(folder), name)
+
+    def apply(self, plan: Plan) -> "tuple[Outcome, ...]":
+        """Carry a plan out."""
+        from comfylock.apply import Workplace, apply_plan
+        from comfylock.disk.download import Receiving
+
+        workplace = Workplace(
+            destination=self.destination,
+            cache=self.hash_cache,
+            guard=threading.Lock(),
+            receiving=Receiving(fetcher=self, reporter=self.reporter, stop=self.stop),
+            link_mode=self.settings.link_mode,
+        )
+        return apply_plan(plan, workplace, self.settings.jobs)
+
+
+def _is_shared(folder: Path) -> bool:
+    """Say whether everybody may write there, as in /tmp: a lock there may be anybody's."""
+    try:
+        return bool(folder.stat().st_mode & stat.S_IWOTH)
+    except OSError:
+        return True
+
+
+def _spellings(key: str) -> list[str]:
+    """Return the keys that a file of this name may have: one without extension may have any."""
+    if extension(key):
+        return [key]
+    return [f"{key}{ending}" for ending in EMBEDDING_EXTENSIONS]
+
+
+def _local_match(key: str, scanner: Scanner) -> "LocalMatch | None":
+    from comfylock.resolve import LocalMatch, format_of
+
+    for spelled in _spellings(key):
+        if unsafe_reason(spelled) is not None:
+            continue
+        file = scanner.find_named(spelled, ("blake3", "sha256"))
+        if file is not None:
+            return LocalMatch(
+                path=str(file.path),
+                size=file.stat.size,
+                digests=file.digests,
+                format=format_of(spelled),
+            )
+    return None
