@@ -1,0 +1,1 @@
+"""Example workflows, and a demo that locks and installs them."""
