@@ -59,7 +59,7 @@ def test_a_json_file_that_is_no_workflow_is_a_value(tmp_path):
         ("  \n", "the file is empty"),
         ("<!doctype html><html></html>", "a web page"),
         (VAE.encode("utf-16"), "not UTF-8"),
-        (b"\x89PNG\r\n\x1a\n", "not UTF-8"),
+        (b"\x7fELF\xff", "not UTF-8"),
         ("[" * 100_000, "nested deeper"),
         ("[" * (MAX_NESTING + 2) + "]" * (MAX_NESTING + 2), "nested deeper"),
         ('{"nodes": ' + "9" * 5000 + "}", "not valid JSON"),

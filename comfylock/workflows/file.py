@@ -1,24 +1,28 @@
 """One workflow file: bytes from disk -> `Workflow`, or why it is none.
 
 `read_workflow` looks at what the file holds, not at its name. Graphs are found bare, wrapped in
-`{"workflow": …}` or `{"prompt": …}`, and in what the server answers under `/history`; where both
-are there the UI workflow counts, for it knows modes and declarations.
+`{"workflow": …}` or `{"prompt": …}`, in what the server answers under `/history`, in the extras of
+a glTF scene, and as text in media files; where both are there the UI workflow counts, for it knows
+modes and declarations.
 """
 
 import json
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from comfylock.errors import PathMissingError, WorkflowInvalidError
 from comfylock.names import shown
 from comfylock.workflows.api_json import is_api_workflow, parse_api_workflow
+from comfylock.workflows.media.kinds import HEAD_BYTES, is_misnamed, kind_of
 from comfylock.workflows.model import NotAWorkflow, Workflow
 from comfylock.workflows.shapes import Json, JsonObject, as_list, as_object
 from comfylock.workflows.ui_json import is_ui_workflow, parse_ui_workflow
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_NESTING = 1000
+MAX_WRAPPINGS = 5
 
 _SAVE_AGAIN = "save the workflow again in ComfyUI, or leave the file out with `exclude`"
 
@@ -27,14 +31,20 @@ def read_workflow(path: Path) -> Workflow | NotAWorkflow:
     """Read one workflow file.
 
     Returns:
-        `NotAWorkflow` for readable JSON that holds no graph.
+        `NotAWorkflow` for readable JSON that holds no graph, and for media without one.
 
     Raises:
         PathMissingError: there is no such file.
         WorkflowInvalidError: the file cannot be read or understood; the message names it.
     """
     try:
-        return parse_workflow(_read_bytes(path))
+        return _read(path)
+    except MemoryError as error:
+        raise WorkflowInvalidError(
+            f"cannot read workflow {shown(str(path))}: it needs too much memory",
+            hint=_SAVE_AGAIN,
+            ref=str(path),
+        ) from error
     except WorkflowInvalidError as error:
         raise WorkflowInvalidError(
             f"cannot read workflow {shown(str(path))}: {error.message}",
@@ -43,10 +53,10 @@ def read_workflow(path: Path) -> Workflow | NotAWorkflow:
         ) from error
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read(path: Path) -> Workflow | NotAWorkflow:
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            return _read_open(file, path.suffix.lower())
     except FileNotFoundError as error:
         raise PathMissingError(
             f"there is no file {shown(str(path))}", hint="check the path", ref=str(path)
@@ -54,9 +64,40 @@ def _read_bytes(path: Path) -> bytes:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise WorkflowInvalidError(reason, hint="check that the file can be read") from error
+
+
+def _read_open(file: BinaryIO, suffix: str) -> Workflow | NotAWorkflow:
+    head = file.read(HEAD_BYTES)
+    if kind_of(head) is not None:
+        from comfylock.workflows.media.reading import workflow_in
+
+        return workflow_in(file, _parse_text)
+    if is_misnamed(suffix, head):
+        raise WorkflowInvalidError(
+            f"its first bytes are not those of a {suffix} file",
+            hint="copy or download the file again; if git keeps it with LFS, run `git lfs pull`",
+        )
+    return parse_workflow(_read_whole(file))
+
+
+def _read_whole(file: BinaryIO) -> bytes:
+    file.seek(0)
+    data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise WorkflowInvalidError(f"it is larger than {MAX_FILE_BYTES // 1024**2} MiB")
     return data
+
+
+def _parse_text(text: str) -> Workflow | NotAWorkflow:
+    """Return the workflow in a text of a media file.
+
+    Some programs write JSON as a string in JSON, and more than once.
+    """
+    document: Json = text
+    for _ in range(MAX_WRAPPINGS):
+        if isinstance(document, str):
+            document = parse_json(document.encode("utf-8", "replace"))
+    return parse_document(document)
 
 
 def parse_workflow(data: bytes) -> Workflow | NotAWorkflow:
@@ -81,7 +122,7 @@ def parse_json(data: bytes) -> Json:
     except UnicodeDecodeError as error:
         raise WorkflowInvalidError(
             f"it is not UTF-8 text (byte {error.start})",
-            hint="comfylock reads .json files; save the workflow as JSON in ComfyUI",
+            hint="save the workflow as JSON in ComfyUI, or name a picture or video that holds it",
         ) from error
     if text.lstrip()[:1] == "<":
         raise WorkflowInvalidError(
@@ -92,6 +133,8 @@ def parse_json(data: bytes) -> Json:
         document: Json = json.loads(text)
     except RecursionError as error:
         raise WorkflowInvalidError(f"it is nested deeper than {MAX_NESTING} levels") from error
+    except MemoryError as error:
+        raise WorkflowInvalidError("it needs too much memory") from error
     except ValueError as error:  # syntax errors, and numbers of thousands of digits
         raise WorkflowInvalidError(f"it is not valid JSON ({_complaint(text, error)})") from error
     if _is_too_deep(document):
@@ -144,8 +187,10 @@ def _candidates(document: Json) -> Iterator[JsonObject]:
     if not isinstance(document, dict):
         return
     yield document
-    for name in ("workflow", "prompt", "output"):
-        yield from _wrapped(document.get(name))
+    extras = as_object(as_object(document.get("asset")).get("extras"))  # of a glTF scene
+    for holder in (document, extras):
+        for name in ("workflow", "prompt", "output"):
+            yield from _wrapped(holder.get(name))
     for entry in (document, *map(as_object, document.values())):
         yield from _history(entry)
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from comfylock.errors import PathMissingError, PermissionDeniedError
 from comfylock.names import shown
+from comfylock.workflows.media.kinds import MEDIA_SUFFIXES
 
 #: Suffixes of files that may hold a workflow, in lower case.
-WORKFLOW_SUFFIXES = (".json",)
+WORKFLOW_SUFFIXES = frozenset({".json"}) | MEDIA_SUFFIXES
 
 _LEFT_OUT = frozenset({".comfylock", ".git", "__pycache__", "node_modules"})
 _MAGIC = re.compile(r"[*?\[]")
@@ -77,7 +78,10 @@ def _globbed(name: str, base: Path, exclude: tuple[str, ...]) -> Iterator[Path]:
     folders = _matching_folders(root, base, exclude, wanted)
     inside = [path for folder in folders for path in _below(folder, base, exclude)]
     if not files and not folders:
-        raise _missing(name, "quote the glob and check it; comfylock looks for .json files")
+        raise _missing(
+            name,
+            "quote the glob and check it; comfylock looks for .json, pictures, videos and sound",
+        )
     yield from (*files, *inside)
 
 
