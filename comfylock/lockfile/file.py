@@ -5,26 +5,20 @@ else. Writing happens only where the bytes differ, so a lock without changes kee
 and by way of a file beside it, so a reader sees the old lock or the new one.
 """
 
-import errno
-import os
 import re
 import stat
-from contextlib import suppress
 from pathlib import Path
 
 from comfylock.errors import (
-    DiskError,
-    DiskFullError,
     LockConflictError,
     LockInvalidError,
     LockMissingError,
     LockVersionError,
-    PermissionDeniedError,
-    PlaceError,
 )
 from comfylock.lockfile.model import LOCK_VERSION, Dangling, Lock, lock_from_dict
 from comfylock.lockfile.text import render_lock
 from comfylock.toml import TomlError, parse_toml
+from comfylock.writing import write_text
 
 __all__ = [
     "LOCK_VERSION", "MAX_LOCK_BYTES", "parse_lock", "read_lock", "read_lock_text", "render_lock",
@@ -35,8 +29,6 @@ __all__ = [
 MAX_LOCK_BYTES = 32 * 1024 * 1024
 
 _MARKER = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |$)", re.MULTILINE)
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def read_lock(path: Path) -> Lock:
@@ -125,67 +117,4 @@ def write_lock(path: Path, lock: Lock) -> bool:
             was changed.
     """
     text = render_lock(lock)
-    data = text.encode()
-    try:
-        target = Path(os.path.realpath(path)) if path.is_symlink() else path
-        if _holds(target, data):
-            return False
-        parse_lock(text, path.name)
-        _replace(target, data)
-    except OSError as error:
-        raise _translated(error, path) from error
-    return True
-
-
-def _holds(path: Path, data: bytes) -> bool:
-    try:
-        return path.stat().st_size == len(data) and path.read_bytes() == data
-    except FileNotFoundError:
-        return False
-
-
-def _replace(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            _keep_mode(path, beside)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            beside.unlink()
-        raise
-    _sync_directory(path.parent)
-
-
-def _keep_mode(path: Path, beside: Path) -> None:
-    with suppress(FileNotFoundError):
-        beside.chmod(stat.S_IMODE(path.stat().st_mode))
-
-
-def _sync_directory(path: Path) -> None:
-    """Make the new name last through a power cut, where the system can."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network disks refuse; the file itself is safe
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _translated(error: OSError, path: Path) -> PlaceError:
-    if error.errno in _FULL:
-        return DiskFullError(
-            f"{path} was not written: the disk is full", hint="Free some space and run it again."
-        )
-    if error.errno in _FORBIDDEN:
-        return PermissionDeniedError(
-            f"{path} was not written: {error.strerror}",
-            hint="Check who may write in its folder.",
-        )
-    return DiskError(f"{path} was not written: {error.strerror or error}")
+    return write_text(path, text, lambda: parse_lock(text, path.name))
