@@ -8,7 +8,7 @@ folder of such a folder, a row says ``xlabs/loras``, and keys begin with that.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -92,16 +92,19 @@ class NodeTable:
     Attributes:
         built_in: rows of the tables that ship with comfylock.
         extra: the user's, as (class.input, folder).
+        told: what a running ComfyUI says of inputs that neither of them knows.
     """
 
     built_in: Mapping[str, tuple[Row, ...]]
     extra: tuple[tuple[str, str], ...] = ()
+    told: Mapping[str, tuple[Row, ...]] = field(default_factory=dict[str, tuple[Row, ...]])
 
     def rows(self, node_type: str) -> tuple[Row, ...]:
         """Return the rows of a node class, empty for classes that nobody knows."""
         rows = self._built_in_rows(node_type)
         own = self._own_rows(node_type)
-        return (*(_overruled(row, own) for row in rows), *own)
+        told = self.told.get(node_type, ())
+        return (*(_overruled(row, own) for row in rows), *own, *told)
 
     def _built_in_rows(self, node_type: str) -> tuple[Row, ...]:
         base = _MULTI_GPU.sub("", node_type)

@@ -71,8 +71,9 @@ class Mention:
 
 MAX_NAME_CHARACTERS = 1000
 
-_EMBEDDING = re.compile(r"(?<!\w)embedding:([^\s,()\[\]{}<>:\"'|]+)")
-_LORA_TAG = re.compile(r"<lora:([^:<>\n]+)(?::[^<>\n]*)?>")
+#: Names in prompts; what trails an embedding's name is cut off by `stripped_embedding`.
+EMBEDDING_NAME = re.compile(r"(?<!\w)embedding:([^\s,()\[\]{}<>:\"'|]+)")
+LORA_TAG = re.compile(r"<lora:([^:<>\n]+)(?::[^<>\n]*)?>")
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.\w+$")
 _SAVES = re.compile(r"[Ss]aver?(?![a-z])")
 _MAX_DEPTH = 4
@@ -104,7 +105,7 @@ def mentions(node: Node, rows: tuple[Row, ...], sources: frozenset[str]) -> Iter
         yield from _by_row(widgets, row)
     yield from _without_position(widgets, rows)
     for name, text in widgets.texts():
-        for match in _EMBEDDING.finditer(text):
+        for match in EMBEDDING_NAME.finditer(text):
             yield _embedding(name, match[1])
     if not is_primitive and node.id not in sources and not _SAVES.search(node.type):
         yield from _scanned(widgets)
@@ -380,7 +381,7 @@ def _indexed(widgets: _Widgets, row: Row) -> Iterator[Mention]:
 
 
 def _tags(name: str, value: Json, row: Row) -> Iterator[Mention]:
-    for match in _LORA_TAG.finditer(value) if isinstance(value, str) else ():
+    for match in LORA_TAG.finditer(value) if isinstance(value, str) else ():
         tag = match[1].strip()
         if tag:
             yield Mention(
@@ -391,9 +392,14 @@ def _tags(name: str, value: Json, row: Row) -> Iterator[Mention]:
 
 def _embedding(name: str, found: str) -> Mention:
     return Mention(
-        input=name, name=found.rstrip(".\\/") or found, folder="embeddings",
+        input=name, name=stripped_embedding(found), folder="embeddings",
         kind=ReferenceKind.EMBEDDING, found=Found.TEXT,
     )  # fmt: skip
+
+
+def stripped_embedding(found: str) -> str:
+    """Return an embedding's name without the punctuation of the sentence around it."""
+    return found.rstrip(".\\/") or found
 
 
 def _without_position(widgets: _Widgets, rows: tuple[Row, ...]) -> Iterator[Mention]:

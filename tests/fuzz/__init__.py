@@ -1,0 +1,1 @@
+"""Hostile input: what is fed to the parsers, and by whom."""
