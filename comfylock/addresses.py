@@ -4,7 +4,8 @@ Everything here is read from foreign text; what is not understood is ``None``, n
 
 Sources: Civitai's AIR grammar (``urn:air:{ecosystem}:{type}:{source}:{id}[@{version}][+{file}]``,
 prefixes optional, ecosystem and type only informative), its page and download routes, Hugging
-Face's ``/resolve/`` and ``/blob/`` routes.
+Face's ``/resolve/``, ``/blob/`` and ``/raw/`` routes (data sets and spaces have a word before the
+repository and are not understood), and its mirror, whose paths are the same.
 """
 
 import re
@@ -15,7 +16,8 @@ from comfylock.artifacts import FileId, ModelId, VersionId
 
 _MAX_CHARACTERS = 2000
 _CIVITAI_HOSTS = frozenset({"civitai.com", "www.civitai.com", "civitai.red", "civitai.green"})
-_HUGGING_FACE_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
+_HUGGING_FACE_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co", "hf-mirror.com"})
+_HUB_HOSTS = _CIVITAI_HOSTS | _HUGGING_FACE_HOSTS
 _AIR = re.compile(
     r"(?:urn:)?(?:air:)?(?:[\w-]{1,64}:)?(?:[\w-]{1,64}:)?civitai:(\d{1,18})(?:@(\d{1,18}))?"
     r"(?:\+(\d{1,18}))?(?:\.\w{1,16})?",
@@ -27,9 +29,17 @@ _ROUTES = (
     re.compile(r"/(?:api/v1/)?model-versions/(?P<version>\d{1,18})/?", re.ASCII),
     re.compile(r"/(?:api/v1/)?models/(?P<model>\d{1,18})(?:/[^/]*)?/?", re.ASCII),
 )
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}"
 _HUGGING_FACE_ROUTE = re.compile(
-    r"/(?P<repo>[^/]+/[^/]+)/(?:resolve|blob)/(?P<revision>[^/]+)/(?P<file>.+)"
+    rf"/(?!datasets/|spaces/|api/)(?P<repo>{_NAME}(?:/{_NAME})?)/(?:resolve|blob|raw)"
+    r"/(?P<revision>[^/]+)/(?P<file>.+)",
+    re.ASCII,
 )
+_HUGGING_FACE_PIN = re.compile(
+    rf"hf:(?P<repo>{_NAME}(?:/{_NAME})?)(?:@(?P<revision>[^:\s]{{1,200}}))?:(?P<file>[^:]+)",
+    re.ASCII,
+)
+_DEFAULT_BRANCH = "main"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +77,28 @@ class HuggingFaceAddress:
         return re.fullmatch(r"[0-9a-f]{40}", self.revision) is not None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlainAddress:
+    """An address of a host that comfylock knows nothing about."""
+
+    url: str
+
+
 Address = CivitaiAddress | HuggingFaceAddress
+
+
+def parse_spec(text: str) -> Address | PlainAddress | None:
+    """Return what the user's word for a pin names.
+
+    A repository's revision may be left out and is then ``main``. ``None`` when it names nothing
+    that could be one file: a word, a path, the page of a repository.
+    """
+    text = text.strip()
+    named = parse_pin(text) or _parse_hugging_face_pin(text) or parse_address(text)
+    url = _web_address(text) if named is None else None
+    if url is None or (url.hostname or "").lower() in _HUB_HOSTS:
+        return named
+    return PlainAddress(url=text)
 
 
 def parse_address(text: str) -> Address | None:
@@ -86,6 +117,13 @@ def parse_pin(spec: str) -> CivitaiAddress | None:
     return CivitaiAddress(version=VersionId(int(found[1])), file=_file_id(found[2]))
 
 
+def _parse_hugging_face_pin(text: str) -> HuggingFaceAddress | None:
+    found = _HUGGING_FACE_PIN.fullmatch(text)
+    if found is None:
+        return None
+    return _in_repository(found["repo"], found["revision"] or _DEFAULT_BRANCH, found["file"])
+
+
 def _parse_air(text: str) -> CivitaiAddress | None:
     found = _AIR.fullmatch(text)
     if found is None:
@@ -96,13 +134,10 @@ def _parse_air(text: str) -> CivitaiAddress | None:
 
 
 def _parse_url(text: str) -> Address | None:
-    try:
-        url = urlsplit(text)
-        host = (url.hostname or "").lower()
-    except ValueError:
+    url = _web_address(text)
+    if url is None:
         return None
-    if url.scheme not in {"https", "http"}:
-        return None
+    host = (url.hostname or "").lower()
     if host in _CIVITAI_HOSTS:
         return _civitai_page(url)
     return _hugging_face_file(url) if host in _HUGGING_FACE_HOSTS else None
@@ -127,9 +162,24 @@ def _hugging_face_file(url: SplitResult) -> HuggingFaceAddress | None:
     found = _HUGGING_FACE_ROUTE.fullmatch(url.path)
     if found is None:
         return None
-    return HuggingFaceAddress(
-        repo=found["repo"], revision=unquote(found["revision"]), file=unquote(found["file"])
-    )
+    return _in_repository(found["repo"], unquote(found["revision"]), unquote(found["file"]))
+
+
+def _in_repository(repo: str, revision: str, file: str) -> HuggingFaceAddress | None:
+    """Return an address if its path stays inside the repository and can be printed."""
+    odd = ".." in repo or any(part in {"", ".", ".."} for part in file.split("/"))
+    if odd or not (file.isprintable() and revision.isprintable()):
+        return None
+    return HuggingFaceAddress(repo=repo, revision=revision, file=file)
+
+
+def _web_address(text: str) -> SplitResult | None:
+    try:
+        url = urlsplit(text)
+        named = url.scheme in {"https", "http"} and bool(url.hostname)
+    except ValueError:
+        return None
+    return url if named else None
 
 
 def _number(query: dict[str, list[str]], name: str) -> str | None:

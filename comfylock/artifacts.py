@@ -60,6 +60,23 @@ Source = CivitaiSource | HuggingFaceSource | UrlSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Traits:
+    """What tells the files of one version apart, by the uploader's word; empty when not said.
+
+    Attributes:
+        format: such as ``SafeTensor``, ``PickleTensor``, ``GGUF``.
+        precision: Civitai's ``fp``, such as ``fp16``, ``fp8``.
+        variant: Civitai's ``size``: ``full`` or ``pruned``.
+        quantization: Civitai's ``quantType``, such as ``Q8_0``.
+    """
+
+    format: str = ""
+    precision: str = ""
+    variant: str = ""
+    quantization: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact:
     """One downloadable file of a Civitai model version, as the API describes it.
 
@@ -76,6 +93,7 @@ class Artifact:
         published: ISO time of publication, empty when not said; only ever compared.
         downloads: download count of the version, ``None`` when hidden.
         unsafe: Civitai's own scan says danger for this file.
+        traits: which of a version's files it is.
     """
 
     source: CivitaiSource
@@ -90,11 +108,55 @@ class Artifact:
     published: str
     downloads: int | None
     unsafe: bool
+    traits: Traits = Traits()
 
     @property
     def title(self) -> str:
         """The model and version as one text for people."""
         return f"{self.model_name} / {self.version_name}"
+
+    @property
+    def spec(self) -> str:
+        """What `comfylock pin` takes for this file."""
+        return f"civitai:{self.source.version}/{self.source.file}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostedFile:
+    """A file of a Hugging Face repository, or one at a plain address.
+
+    Attributes:
+        source: where it is; nothing in it moves.
+        file_name: its name there, without folders.
+        digests: full digests, never empty.
+        size_hint: exact bytes, ``None`` when nobody told.
+        unsafe: the hub's scan found a virus in it. What its other scanners say of pickles is not
+            counted: they find fault with most files of that format.
+    """
+
+    source: HuggingFaceSource | UrlSource
+    file_name: str
+    digests: Digests
+    size_hint: int | None
+    unsafe: bool = False
+
+    @property
+    def title(self) -> str:
+        """Where it is, as one text for people."""
+        return self.source.repo if isinstance(self.source, HuggingFaceSource) else str(self.source)
+
+    @property
+    def spec(self) -> str:
+        """What `comfylock pin` takes for this file."""
+        match self.source:
+            case HuggingFaceSource(repo=repo, revision=revision, file=file):
+                return f"hf:{repo}@{revision}:{file}"
+            case UrlSource(url=url):
+                return url
+
+
+#: A file that may be the wanted one.
+Candidate = Artifact | HostedFile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +170,10 @@ class ModelVersion:
         model_name: name of the model page, empty when the answer leaves it out.
         base_model: such as ``SDXL 1.0``.
         files: its public files.
+        base_model_type: ``Inpainting`` for one that takes the place of no other, or empty.
+        published: ISO time of publication, empty when not said; only ever compared.
+        sold_until: ISO time of the end of early access, empty when it has no end; ``None`` when
+            it is not sold.
     """
 
     model: ModelId
@@ -116,3 +182,6 @@ class ModelVersion:
     model_name: str
     base_model: str
     files: tuple[Artifact, ...]
+    base_model_type: str = ""
+    published: str = ""
+    sold_until: str | None = None

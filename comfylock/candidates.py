@@ -6,14 +6,32 @@ into the folder; everything less is a proposal.
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import urlsplit
 
-from comfylock.addresses import Address, CivitaiAddress, HuggingFaceAddress, parse_address
-from comfylock.artifacts import Artifact, CivitaiSource, ModelVersion, VersionId
+from comfylock.addresses import (
+    Address,
+    CivitaiAddress,
+    HuggingFaceAddress,
+    PlainAddress,
+    parse_address,
+    parse_spec,
+)
+from comfylock.artifacts import (
+    Artifact,
+    Candidate,
+    CivitaiSource,
+    HostedFile,
+    HuggingFaceSource,
+    ModelVersion,
+    UrlSource,
+    VersionId,
+)
+from comfylock.config import ModelWish
 from comfylock.errors import OfflineError, Problem
 from comfylock.hashes import is_digest
 from comfylock.lockfile.model import Evidence, Pin
 from comfylock.matching import most_alike
-from comfylock.names import basename, extension, shown
+from comfylock.names import basename, extension, quoted, shown
 from comfylock.references import HintKind, Requirement
 
 #: Civitai's types of the models that a folder holds; a folder that is not here may hold any.
@@ -87,11 +105,21 @@ def oldest_first(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
     return tuple(sorted(once.values(), key=_age))
 
 
-def contents(artifacts: Iterable[Artifact]) -> frozenset[str]:
+def in_order(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Return files, each once: Civitai's oldest first, then the others by where they are."""
+    every = tuple(candidates)
+    hosted = {one.source: one for one in every if isinstance(one, HostedFile)}
+    return (
+        *oldest_first(one for one in every if isinstance(one, Artifact)),
+        *sorted(hosted.values(), key=lambda one: (isinstance(one.source, UrlSource), one.spec)),
+    )
+
+
+def contents(candidates: Iterable[Candidate]) -> frozenset[str]:
     """Return one text per distinct content; a file without a full hash is a content of its own."""
     return frozenset(
-        one.digests.sha256 or one.digests.blake3 or f"unknown file {one.source.file}"
-        for one in artifacts
+        one.digests.sha256 or one.digests.blake3 or f"unknown file {one.source}"
+        for one in candidates
     )
 
 
@@ -121,7 +149,13 @@ def hinted_addresses(requirement: Requirement) -> tuple[Address, ...]:
     return tuple(address for address in found if address is not None)
 
 
-def contradicts_hints(requirement: Requirement, artifact: Artifact) -> bool:
+def hinted_urls(requirement: Requirement) -> tuple[str, ...]:
+    """Return the plain addresses that the workflows name for a file: those of no hub we know."""
+    urls = (one.value for one in requirement.hints if one.kind is HintKind.URL)
+    return tuple(url for url in urls if isinstance(parse_spec(url), PlainAddress))
+
+
+def contradicts_hints(requirement: Requirement, artifact: Candidate) -> bool:
     """Say whether the workflows give another hash; a short one (AutoV2) is a beginning."""
     short = [one.value.lower() for one in requirement.hints if one.kind is HintKind.AUTOV2]
     beginnings = (*hinted_digests(requirement), *short)
@@ -148,11 +182,15 @@ def why_no_file(requirement: Requirement) -> str:
     for address in hinted_addresses(requirement):
         match address:
             case HuggingFaceAddress():
-                reasons.append(f"{address.repo}@{shown(address.revision)} may move, or has no hash")
+                place = shown(f"{address.repo}@{address.revision}")
+                reasons.append(f"huggingface {place} is not there, or does not have the file")
             case CivitaiAddress(version=None):
                 reasons.append("its address names a page and no version")
             case CivitaiAddress():
                 reasons.append("the version that it names has no file of this name and hash")
+    reasons += [
+        f"{shown(urlsplit(url).hostname or '')} is no hub" for url in hinted_urls(requirement)
+    ]
     return "; ".join(dict.fromkeys(reasons)) or "what the workflow says of it names no file"
 
 
@@ -169,11 +207,30 @@ def locked_among(old: Pin | None, artifacts: Iterable[Artifact]) -> Artifact | N
     return next((one for one in artifacts if (one.source.version, one.source.file) in locked), None)
 
 
-def follows(old: Pin, address: CivitaiAddress) -> bool:
-    """Say whether a pin is what the user's word at this address made of it."""
-    return old.evidence is Evidence.PINNED and any(
-        version == address.version and address.file in {None, file}
-        for version, file in civitai_files(old)
+def follows(old: Pin, wish: ModelWish) -> bool:
+    """Say whether a pin is what the user's word made of it.
+
+    A branch that the word names may have moved since, or the word may name another branch now: the
+    lock knows only the commit, and keeps it.
+    """
+    if old.evidence is not Evidence.PINNED or wish.sha256 not in {None, old.digests.sha256}:
+        return False
+    match parse_spec(wish.pin or ""):
+        case CivitaiAddress(version=version, file=file):
+            return any(locked == (version, file or locked[1]) for locked in civitai_files(old))
+        case HuggingFaceAddress() as address:
+            return any(_is_at(source, address) for source in old.sources)
+        case PlainAddress(url=url):
+            return wish.sha256 is not None and UrlSource(url=url) in old.sources
+        case None:
+            return False
+
+
+def _is_at(source: object, address: HuggingFaceAddress) -> bool:
+    return (
+        isinstance(source, HuggingFaceSource)
+        and (source.repo, source.file) == (address.repo, address.file)
+        and (source.revision == address.revision or not address.is_exact)
     )
 
 
@@ -192,7 +249,8 @@ def hash_changed(old: Pin, new: Pin) -> Problem | None:
             f"Civitai version {version} file {file} had {old.digests} when it was locked "
             f"and has {new.digests} now"
         ),
-        hint="Check its page. To accept the new file, `comfylock unpin` it and lock again.",
+        hint="Check its page. To accept the new file: "
+        f"`comfylock pin {quoted(old.key)} civitai:{version}/{file}`.",
         ref=old.key,
     )
 
@@ -211,21 +269,30 @@ class Nobody:
 
     def by_hashes(self, sha256: Sequence[str]) -> Mapping[str, tuple[ModelVersion, ...]]:
         """Refuse: nobody knows."""
-        raise self._offline(f"whether {len(sha256)} files are on Civitai")
+        raise _offline(f"whether {len(sha256)} files are on Civitai")
 
     def by_version(self, version: VersionId) -> ModelVersion | None:
         """Refuse: nobody knows."""
-        raise self._offline(f"what Civitai version {version} holds")
+        raise _offline(f"what Civitai version {version} holds")
 
     def search_name(self, file_name: str, folder: str) -> tuple[Artifact, ...]:
         """Refuse: nobody knows."""
-        raise self._offline(f"whether Civitai has {shown(file_name)} for {folder}")
+        raise _offline(f"whether Civitai has {shown(file_name)} for {folder}")
 
     def search_text(self, text: str) -> tuple[Artifact, ...]:
         """Refuse: nobody knows."""
-        raise self._offline(f"what Civitai has for {shown(text)}")
+        raise _offline(f"what Civitai has for {shown(text)}")
 
-    def _offline(self, question: str) -> OfflineError:
-        return OfflineError(
-            f"nobody can be asked {question}", hint="Run the command again without `--offline`."
-        )
+
+class NoRepositories:
+    """Hugging Face where it cannot be asked."""
+
+    def file_at(self, address: HuggingFaceAddress) -> HostedFile | None:
+        """Refuse: nobody knows."""
+        raise _offline(f"what huggingface {shown(address.repo)} holds")
+
+
+def _offline(question: str) -> OfflineError:
+    return OfflineError(
+        f"nobody can be asked {question}", hint="Run the command again without `--offline`."
+    )

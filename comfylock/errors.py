@@ -13,6 +13,8 @@
     │   └── BusyError                    busy
     ├── AnswerIsNoError        exit 1    the answer is no
     │   ├── LockStaleError               lock-stale
+    │   ├── UnresolvedError              unresolved
+    │   ├── AmbiguousError               ambiguous
     │   └── WorkflowInvalidError         workflow-invalid
     ├── FetchError             exit 1    the outside world did not give what was asked for
     │   ├── NetworkError                 network
@@ -36,7 +38,7 @@
         └── DiskError                    disk-error
 
 What the user will read in a list (unresolved, blocked, failed) is a value, not an exception;
-`Problem` is that value. Only `cli.py` catches the base class.
+`Problem` is that value. Only `cli/main.py` catches the base class.
 """
 
 from dataclasses import dataclass
@@ -150,6 +152,18 @@ class LockStaleError(AnswerIsNoError):
     """comfy.lock no longer says what the workflows need."""
 
     slug = "lock-stale"
+
+
+class UnresolvedError(AnswerIsNoError):
+    """What the user named is not known, or leads to no file."""
+
+    slug = "unresolved"
+
+
+class AmbiguousError(AnswerIsNoError):
+    """What the user named may mean several; the message lists them."""
+
+    slug = "ambiguous"
 
 
 class WorkflowInvalidError(AnswerIsNoError):

@@ -7,6 +7,7 @@ itself as ``***`` wherever it is printed; messages about a bad one do not repeat
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from urllib.parse import urlsplit
 
 from comfylock.errors import ConfigInvalidError
@@ -20,6 +21,14 @@ HUGGINGFACE_KEY_VARIABLES = ("HF_TOKEN",)
 
 _LOOPBACK_V4 = re.compile(r"127(\.(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}")
 _KEY = re.compile(r"[\x21-\x7e]{1,4096}")
+
+
+class Reuse(Enum):
+    """Which answers of a hub that were kept before serve without asking again."""
+
+    DAY = "those of the last day"
+    MOMENT = "those of a moment ago"
+    ALWAYS = "all"
 
 
 class Secret:

@@ -12,22 +12,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from comfylock.artifacts import Artifact, CivitaiSource
+from comfylock.artifacts import Candidate
+from comfylock.candidates import follows
 from comfylock.config import ModelWish
 from comfylock.errors import FetchError, Problem
 from comfylock.events import Reporter, Stepped
 from comfylock.lockfile.changes import Wanted, matches
 from comfylock.lockfile.model import Evidence, Lock, Pin, WorkflowEntry
-from comfylock.names import basename, collision_form, extension, shown, unsafe_reason
+from comfylock.names import basename, collision_form, extension, quoted, shown, unsafe_reason
 from comfylock.references import Requirement
-from comfylock.resolve import Ambiguous, Catalog, LocalMatch, Resolved, Unresolved, resolve
+from comfylock.resolve import Ambiguous, Catalogs, LocalMatch, Resolved, Unresolved, resolve
 from comfylock.workers import side_by_side
 
 _LOOK_UPS_AT_ONCE = 8
-#: What a look-up ends in when it was not answered: asking again later may help.
-_FAULT_SLUGS = frozenset(
-    {"network", "offline", "server-error", "rate-limited", "quota", "auth-required", "forbidden"}
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,9 +95,7 @@ def _fulfils(pin: Pin, wish: ModelWish | None) -> bool:
         return pin.evidence is not Evidence.PINNED
     if wish.local:
         return pin.evidence is Evidence.LOCAL
-    versions = {str(source.version) for source in pin.sources if isinstance(source, CivitaiSource)}
-    asked = (wish.pin or "").removeprefix("civitai:").partition("/")[0]
-    return pin.evidence is Evidence.PINNED and asked in versions
+    return follows(pin, wish)
 
 
 def _recorded_unresolved(old: Lock | None) -> frozenset[str]:
@@ -147,14 +142,14 @@ class Asking:
     """Where answers come from.
 
     Attributes:
-        catalog: the hub; ``None`` when there is none to ask.
+        catalog: the hubs; ``None`` when there are none to ask.
         local: by key, the files that lie where models belong.
         wishes: what comfylock.toml says, by key.
         rungs: names of the evidence that may pin.
         reporter: told how far it has come.
     """
 
-    catalog: Catalog | None
+    catalog: Catalogs | None
     local: Mapping[str, LocalMatch]
     wishes: Mapping[str, ModelWish]
     rungs: tuple[str, ...]
@@ -175,7 +170,7 @@ class Missed:
 
     requirement: Requirement
     problem: Problem
-    candidates: tuple[Artifact, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
     answered: bool = True
 
     @property
@@ -253,10 +248,10 @@ def _resolve_one(
         case Ambiguous():
             return Missed(
                 requirement=requirement,
-                problem=_ambiguity(requirement.key, answer.candidates),
+                problem=_ambiguity(requirement.key, answer.candidates, answer.reason),
                 candidates=answer.candidates,
             )
-        case Unresolved() if answer.reason.slug in _FAULT_SLUGS:
+        case Unresolved(is_fault=True):
             return _unanswered(requirement, answer.reason)
         case Unresolved():
             return Missed(
@@ -274,14 +269,13 @@ def _unanswered(requirement: Requirement, problem: Problem) -> Missed:
     )
 
 
-def _ambiguity(key: str, candidates: Sequence[Artifact]) -> Problem:
-    first = candidates[0].source
+def _ambiguity(key: str, candidates: Sequence[Candidate], reason: str) -> Problem:
+    many = f"{len(candidates)} different files are called {shown(basename(key))}"
     return Problem(
         slug="ambiguous",
         ref=key,
-        message=f"{len(candidates)} different files are called {shown(basename(key))}",
-        hint=f'Say which one in comfylock.toml:\n\n  [models."{shown(key)}"]\n'
-        f'  pin = "civitai:{first.version}/{first.file}"',
+        message=many if len(candidates) > 1 else reason,
+        hint=f"Say which one, as in `comfylock pin {quoted(key)} {quoted(candidates[0].spec)}`",
     )
 
 
@@ -290,7 +284,7 @@ def _refusal(key: str, reason: str) -> Problem:
         slug="unsafe-path",
         ref=key,
         message=f"{shown(key)} cannot be a place in a models folder: {reason}",
-        hint="Correct the name in the workflow, or ignore it with [ignore] refs in comfylock.toml",
+        hint=f"Correct the name in the workflow, or `comfylock ignore {quoted(key)}`",
     )
 
 

@@ -135,6 +135,13 @@ def shown(text: str) -> str:
     )
 
 
+def quoted(text: str) -> str:
+    """Return a foreign text as it is typed in a shell."""
+    import shlex
+
+    return shlex.quote(shown(text))
+
+
 def _escaped(character: str) -> str:
     number = ord(character)
     if number < 0x100:

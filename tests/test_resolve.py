@@ -5,28 +5,34 @@ from dataclasses import replace
 
 import pytest
 
+from comfylock.addresses import HuggingFaceAddress
 from comfylock.artifacts import (
     Artifact,
     CivitaiSource,
     FileId,
+    HostedFile,
     HuggingFaceSource,
     ModelId,
     ModelVersion,
+    UrlSource,
     VersionId,
 )
 from comfylock.candidates import hash_changed, same_name
 from comfylock.civitai.cache import ResponseCache
 from comfylock.civitai.client import CivitaiClient
 from comfylock.config import ModelWish
-from comfylock.errors import ServerError
+from comfylock.errors import AuthRequiredError, ServerError
 from comfylock.events import Silence
 from comfylock.hashes import Digests
+from comfylock.known import KnownFiles
 from comfylock.lockfile.model import Evidence, Pin
 from comfylock.references import Hint, HintKind, ReferenceKind, Requirement
 from comfylock.resolve import (
     Ambiguous,
     Catalog,
+    Catalogs,
     LocalMatch,
+    Repositories,
     Resolution,
     Resolved,
     Unresolved,
@@ -106,6 +112,38 @@ class Shelf:
         return self.artifacts
 
 
+class Repos:
+    """Repositories of a few files, by what the ladder asks for."""
+
+    def __init__(self, *files: HostedFile, refuses: str = "") -> None:
+        self.files = files
+        self.refuses = refuses
+        self.asked: list[HuggingFaceAddress] = []
+
+    def file_at(self, address: HuggingFaceAddress) -> HostedFile | None:
+        self.asked.append(address)
+        if address.repo == self.refuses:
+            raise AuthRequiredError(f"{address.repo} is gated")
+        for held in self.files:
+            source = held.source
+            assert isinstance(source, HuggingFaceSource)
+            if (source.repo, source.file) == (address.repo, address.file):
+                return held
+        return None
+
+
+def hosted(
+    repo: str = "a/b", sha256: str = A, file: str = f"sub/{NAME}", **changes: object
+) -> HostedFile:
+    made = HostedFile(
+        source=HuggingFaceSource(repo=repo, revision="f" * 40, file=file),
+        file_name=file.rpartition("/")[2],
+        digests=Digests(sha256=sha256),
+        size_hint=4097,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
 def requirement(name: str = NAME, folder: str = "loras", *hints: Hint) -> Requirement:
     return Requirement(
         key=f"{folder}/{name}", folder=folder, name=name, kind=ReferenceKind.FILE, aliases=(),
@@ -140,9 +178,20 @@ def ladder(
     rungs: tuple[str, ...] = RUNGS,
     name: str = NAME,
     folder: str = "loras",
+    repos: Repositories | None = None,
+    known: KnownFiles | None = None,
+    hosts: frozenset[str] = frozenset(),
 ) -> Resolution:
     wanted = requirement(name, folder, *hints)
-    return resolve(wanted, old=old, wish=wish, local=here, catalog=catalog, rungs=rungs)
+    asked = None
+    if catalog is not None:
+        asked = Catalogs(
+            civitai=catalog,
+            huggingface=repos or Repos(),
+            known=known or KnownFiles(),
+            allowed_hosts=hosts,
+        )
+    return resolve(wanted, old=old, wish=wish, local=here, catalog=asked, rungs=rungs)
 
 
 def pinned(resolution: Resolution) -> Pin:
@@ -205,13 +254,56 @@ def test_word_that_the_lock_already_follows_needs_no_question():
 
 
 @pytest.mark.parametrize(
-    "spec", ["civitai:99", "civitai:11/999", "hf:a/b@main:c", "nonsense", "civitai:0x1", ""]
+    "spec",
+    [
+        "civitai:99",
+        "civitai:11/999",
+        "hf:a/b@main:c",
+        "nonsense",
+        "civitai:0x1",
+        "",
+        "https://huggingface.co/a/b",
+        "https://example.org/ink.safetensors",
+        "models/loras/ink.safetensors",
+    ],
 )
 def test_word_that_names_nothing_is_told_and_nothing_else_is_tried(spec: str):
     answer = unresolved(ladder(Shelf(artifact()), wish=ModelWish(pin=spec), here=local()))
     assert answer.reason.slug == "unresolved"
     assert answer.reason.hint
-    assert "comfylock.toml" in answer.reason.message or "has no file" in answer.reason.message
+    assert "pin" in answer.reason.message or "has no file" in answer.reason.message
+
+
+@pytest.mark.parametrize("revision", ["main", "f" * 40])
+def test_users_word_may_name_a_repository(revision: str):
+    wish = ModelWish(pin=f"hf:a/b@{revision}:x.safetensors")
+    repos = Repos(hosted(file="x.safetensors"))
+    found = pinned(ladder(Shelf(), wish=wish, repos=repos))
+    assert (found.evidence, found.sources) == (Evidence.PINNED, (repos.files[0].source,))
+    again = Repos()
+    assert pinned(ladder(Shelf(), wish=wish, repos=again, old=found)) == found
+    assert again.asked == []
+    other = ModelWish(pin=f"hf:a/b@{'e' * 40}:x.safetensors")
+    assert isinstance(ladder(Shelf(), wish=other, repos=again, old=found), Unresolved)
+
+
+def test_users_word_may_be_a_page_of_a_repository_and_state_a_hash():
+    page = f"https://huggingface.co/a/b/blob/main/sub/{NAME}"
+    repos = Repos(hosted())
+    agreed = ladder(Shelf(), wish=ModelWish(pin=page, sha256=A), repos=repos)
+    assert pinned(agreed).sources == (hosted().source,)
+    answer = unresolved(ladder(Shelf(), wish=ModelWish(pin=page, sha256=B), repos=repos))
+    assert A in answer.reason.message
+    assert B in answer.reason.message
+
+
+def test_users_word_may_be_a_plain_address_with_its_hash():
+    wish = ModelWish(pin=PLAIN, sha256=A)
+    found = pinned(ladder(Shelf(), wish=wish, hosts=frozenset({"example.org"})))
+    assert found.sources == (UrlSource(url=PLAIN),)
+    assert pinned(ladder(Shelf(), wish=wish, old=found)) == found
+    changed = ModelWish(pin=PLAIN, sha256=B)
+    assert "allow-hosts" in str(unresolved(ladder(Shelf(), wish=changed, old=found)).reason.hint)
 
 
 def test_version_with_two_fitting_files_needs_the_file_named():
@@ -305,13 +397,177 @@ def test_page_without_a_version_is_no_evidence():
     assert "no version" in answer.misses[1].reason
 
 
-def test_hash_with_an_exact_revision_pins_without_a_hub():
-    url = f"https://huggingface.co/a/b/resolve/{'f' * 40}/sub/{NAME}"
-    found = pinned(ladder(Shelf(), hint(HintKind.URL, url), hint(HintKind.SHA256, A)))
-    assert found.sources == (HuggingFaceSource(repo="a/b", revision="f" * 40, file=f"sub/{NAME}"),)
-    moving = url.replace("f" * 40, "main")
-    answer = ladder(Shelf(), hint(HintKind.URL, moving), hint(HintKind.SHA256, A))
-    assert unresolved(answer).reason.slug == "unresolved"
+URL = f"https://huggingface.co/a/b/resolve/main/sub/{NAME}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        URL,
+        URL + "?download=true",
+        URL.replace("resolve/main", f"blob/{'f' * 40}"),
+        URL.replace("huggingface.co", "hf-mirror.com"),
+    ],
+)
+def test_address_of_a_repository_is_pinned_to_its_commit_with_size_and_hash(url: str):
+    found = pinned(ladder(Shelf(), hint(HintKind.URL, url), repos=Repos(hosted())))
+    assert found.sources == (hosted().source,)
+    assert (found.evidence, found.size) == (Evidence.EMBEDDED, 4097)
+    assert found.digests == Digests(sha256=A)
+    assert found.name is None
+
+
+def test_declared_name_and_address_need_not_have_one_base_name():
+    """ComfyUI saves what the address has under the name that stands beside it."""
+    url = "https://huggingface.co/a/b/resolve/main/diffusion_pytorch_model.safetensors"
+    repos = Repos(hosted(file="diffusion_pytorch_model.safetensors"))
+    assert pinned(ladder(Shelf(), hint(HintKind.URL, url), repos=repos)).key == f"loras/{NAME}"
+
+
+def test_one_content_at_several_addresses_has_several_sources_in_one_order():
+    urls = [hint(HintKind.URL, URL.replace("a/b", repo)) for repo in ("z/z", "a/b", "m/m")]
+    repos = Repos(*(hosted(repo) for repo in ("m/m", "z/z", "a/b")))
+    for told in (urls, urls[::-1]):
+        found = pinned(ladder(Shelf(), *told, repos=repos))
+        assert found.sources == tuple(hosted(repo).source for repo in ("a/b", "m/m", "z/z"))
+
+
+def test_different_contents_at_several_addresses_are_ambiguous():
+    urls = [hint(HintKind.URL, URL.replace("a/b", repo)) for repo in ("z/z", "a/b")]
+    answer = ambiguous(ladder(Shelf(), *urls, repos=Repos(hosted("a/b"), hosted("z/z", B))))
+    assert [one.spec for one in answer.candidates] == [
+        f"hf:{repo}@{'f' * 40}:sub/{NAME}" for repo in ("a/b", "z/z")
+    ]
+
+
+def test_content_on_both_hubs_has_both_sources_and_the_exact_size():
+    shelf = Shelf(artifact())
+    told = (hint(HintKind.URL, URL), hint(HintKind.SHA256, A))
+    found = pinned(ladder(shelf, *told, repos=Repos(hosted())))
+    assert found.sources == (artifact().source, hosted().source)
+    assert (found.size, found.name) == (4097, "Ink / v1")
+
+
+def test_declared_hash_decides_over_what_the_address_has_now():
+    told = (hint(HintKind.URL, URL), hint(HintKind.SHA256, A))
+    answer = unresolved(ladder(Shelf(), *told, repos=Repos(hosted(sha256=B))))
+    assert answer.reason.slug == "unresolved"
+    assert f"sha256:{A}" in answer.reason.message
+    assert f"sha256:{B}" in answer.reason.message
+    assert f"hf:a/b@{'f' * 40}" in (answer.reason.hint or "")
+    kept_by_civitai = pinned(ladder(Shelf(artifact()), *told, repos=Repos(hosted(sha256=B))))
+    assert kept_by_civitai.sources == (artifact().source,)
+
+
+def test_workflows_that_state_different_hashes_are_ambiguous():
+    told = (hint(HintKind.URL, URL), hint(HintKind.SHA256, A), hint(HintKind.SHA256, B))
+    assert "several hashes" in ambiguous(ladder(Shelf(), *told, repos=Repos(hosted()))).reason
+
+
+def test_refused_copy_matters_unless_a_stated_hash_decides():
+    """What may not be seen could be another file."""
+    urls = [hint(HintKind.URL, URL.replace("a/b", repo)) for repo in ("a/b", "g/g")]
+    repos = Repos(hosted("a/b"), refuses="g/g")
+    assert unresolved(ladder(Shelf(), *urls, repos=repos)).reason.slug == "auth-required"
+    found = pinned(ladder(Shelf(), *urls, hint(HintKind.SHA256, A), repos=repos))
+    assert found.sources == (hosted().source,)
+
+
+def test_dead_address_leaves_the_word_to_the_lower_rungs():
+    answer = ladder(Shelf(artifact()), hint(HintKind.URL, URL))
+    assert pinned(answer).evidence is Evidence.FILENAME
+    assert "not there" in next(one.reason for one in answer.misses if one.rung == "embedded")
+
+
+def test_file_with_a_virus_is_refused():
+    answer = ladder(Shelf(), hint(HintKind.URL, URL), repos=Repos(hosted(unsafe=True)))
+    assert unresolved(answer).reason.slug == "unsafe-format"
+
+
+# Plain addresses
+
+PLAIN = f"https://example.org/models/{NAME}"
+
+
+def test_plain_address_needs_a_hash_and_a_host_that_the_user_allows():
+    told, stated = hint(HintKind.URL, PLAIN), hint(HintKind.SHA256, A)
+    hosts = frozenset({"example.org"})
+    found = pinned(ladder(Shelf(), told, stated, hosts=hosts))
+    assert found.sources == (UrlSource(url=PLAIN),)
+    assert (found.size, found.digests.sha256) == (None, A)
+    without_hash = unresolved(ladder(Shelf(), told, hosts=hosts))
+    assert "sha256" in (without_hash.reason.hint or "")
+    not_allowed = unresolved(ladder(Shelf(), told, stated))
+    assert "example.org" in not_allowed.reason.message
+    assert "allow-hosts" in (not_allowed.reason.hint or "")
+
+
+def test_plain_address_with_a_key_in_it_never_gets_into_a_lock():
+    told = hint(HintKind.URL, f"{PLAIN}?token=canary")
+    answer = ladder(Shelf(), told, hint(HintKind.SHA256, A), hosts=frozenset({"example.org"}))
+    assert "canary" not in str(unresolved(answer))
+
+
+# Well-known files
+
+
+def known(row: str | list[str], folder: str = "loras") -> KnownFiles:
+    return KnownFiles(date="2026-09", rows={folder: {NAME: row}})
+
+
+def test_well_known_name_is_pinned_by_what_the_hub_says():
+    answer = ladder(Shelf(), known=known(f"hf:a/b:sub/{NAME}"), repos=Repos(hosted()))
+    assert pinned(answer).evidence is Evidence.KNOWN
+    assert pinned(answer).digests.sha256 == A
+    assert isinstance(answer, Resolved)
+    assert "2026-09" in (answer.note or "")
+    shelf = Shelf(artifact(file_name="up.safetensors"))
+    assert pinned(ladder(shelf, known=known("civitai:11"))).sources == (artifact().source,)
+
+
+def test_well_known_name_comes_before_the_search_and_never_over_a_hash():
+    shelf, table = Shelf(artifact(sha256=C)), known([f"hf:a/b:sub/{NAME}", f"sha256:{A}"])
+    repos = Repos(hosted())
+    assert pinned(ladder(shelf, known=table, repos=repos)).evidence is Evidence.KNOWN
+    told = hint(HintKind.SHA256, B)
+    assert "another hash" in ambiguous(ladder(Shelf(), told, known=table, repos=repos)).reason
+    mine = ambiguous(ladder(Shelf(), here=local(B), known=table, repos=repos))
+    assert "other bytes" in mine.reason
+
+
+def test_hash_of_the_table_is_held_against_what_the_hub_has_now():
+    table = known([f"hf:a/b:sub/{NAME}", f"sha256:{A}"])
+    answer = unresolved(ladder(Shelf(), known=table, repos=Repos(hosted(sha256=B))))
+    assert "2026-09" in next(one.reason for one in answer.misses if one.rung == "known")
+
+
+def test_well_known_hub_out_of_reach_leaves_one_exact_name_on_civitai():
+    """Nothing but that name counts: a local file alone would hide that nobody was asked."""
+    table, silent = known(f"hf:a/b:sub/{NAME}"), Repos(refuses="a/b")
+    answer = pinned(ladder(Shelf(artifact()), known=table, repos=silent))
+    assert answer.evidence is Evidence.FILENAME
+    left = unresolved(ladder(Shelf(), here=local(), known=table, repos=silent))
+    assert left.is_fault
+    assert left.reason.slug == "auth-required"
+
+
+def test_well_known_copies_of_other_content_are_ambiguous():
+    table = known([f"hf:a/b:sub/{NAME}", f"hf:m/m:sub/{NAME}"])
+    repos = Repos(hosted("a/b"), hosted("m/m", B))
+    assert len(ambiguous(ladder(Shelf(), known=table, repos=repos)).candidates) == 2
+    open_copy = pinned(ladder(Shelf(), known=table, repos=Repos(hosted("a/b"), refuses="m/m")))
+    assert open_copy.sources == (hosted().source,)
+
+
+def test_well_known_place_without_a_hash_is_told_as_the_next_step():
+    table = known("https://example.org/ink.safetensors")
+    answer = unresolved(ladder(Shelf(), known=table))
+    assert "https://example.org/ink.safetensors" in (answer.reason.hint or "")
+
+
+def test_table_speaks_of_its_own_folder_only():
+    table = known(f"hf:a/b:sub/{NAME}", folder="vae")
+    assert isinstance(ladder(Shelf(), known=table, repos=Repos(hosted())), Unresolved)
 
 
 # One exact file name
@@ -327,7 +583,7 @@ def test_exact_name_pins_and_the_size_is_only_the_uploaders_word():
 
 def test_two_contents_of_one_name_are_ambiguous_oldest_first():
     answer = ambiguous(ladder(Shelf(artifact(333, B), artifact(222, A))))
-    assert [one.source.file for one in answer.candidates] == [222, 333]
+    assert [one.spec for one in answer.candidates] == ["civitai:22/222", "civitai:33/333"]
 
 
 def test_file_without_a_full_hash_is_a_content_of_its_own():

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from comfylock.events import Noted, Reporter
+from comfylock.hubs import Reuse
 
 FRESH_S = 24 * 3600.0
 MISSING_FRESH_S = 3600.0
+MOMENT_S = 600.0  # one command after the other, as in `outdated` and `update`
 
 _APPLICATION_ID = 0x636C6170  # "clap": comfylock's API answers
 _SCHEMA_VERSION = 1
@@ -60,12 +62,19 @@ class ResponseCache:
         path: the file; its folder is made. ``None`` keeps answers in memory only.
         clock: seconds since the epoch.
         reporter: told when the file had to be rebuilt or cannot be used.
+        reuse: which answers are fresh.
     """
 
     def __init__(
-        self, path: Path | None, *, clock: Callable[[], float], reporter: Reporter
+        self,
+        path: Path | None,
+        *,
+        clock: Callable[[], float],
+        reporter: Reporter,
+        reuse: Reuse = Reuse.DAY,
     ) -> None:
         self._path = path
+        self._reuse = reuse
         self._clock = clock
         self._reporter = reporter
         self._lock = threading.Lock()
@@ -84,8 +93,13 @@ class ResponseCache:
                 return None
             age_s = self._clock() - float(kept_at)
             limit_s = FRESH_S if packed is not None else MISSING_FRESH_S
-            return Kept(answer=answer, age_s=age_s, is_fresh=0 <= age_s < limit_s)
+            return Kept(answer=answer, age_s=age_s, is_fresh=self._is_fresh(age_s, limit_s))
         return None
+
+    def _is_fresh(self, age_s: float, limit_s: float) -> bool:
+        if self._reuse is Reuse.MOMENT:
+            limit_s = min(limit_s, MOMENT_S)
+        return self._reuse is Reuse.ALWAYS or 0 <= age_s < limit_s
 
     def put(self, request: str, answer: object | None) -> None:
         """Keep an answer; ``None`` means that the API said "not found"."""

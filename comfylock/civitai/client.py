@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from comfylock.addresses import CivitaiAddress, parse_address, parse_pin
-from comfylock.artifacts import Artifact, ModelVersion, VersionId
+from comfylock.artifacts import Artifact, ModelId, ModelVersion, VersionId
 from comfylock.candidates import belongs, oldest_first, same_name
 from comfylock.civitai.cache import Kept, ResponseCache
 from comfylock.civitai.payloads import (
     SearchPage,
+    parse_model,
     parse_search,
     parse_version,
     parse_versions,
@@ -90,6 +91,22 @@ class CivitaiClient:
         """
         answer = self._answer(f"{self._base}/model-versions/{version}")
         return parse_version(answer) if answer is not None else None
+
+    def versions_of(self, model: ModelId) -> tuple[ModelVersion, ...]:
+        """Return the published versions of a model, in no order that means anything.
+
+        The model's page may be lost for days, or come without versions, while the list still
+        has them; and the list hides in either browsing mode what the other shows.
+
+        Raises:
+            FetchError: the API failed and nothing old is known.
+        """
+        versions = parse_model(self._answer(f"{self._base}/models/{model}"))
+        for mode in (("nsfw", "true"),), ():
+            if not versions:
+                answer = self._answer(f"{self._base}/models", [("ids", str(model)), *mode])
+                versions = parse_search(answer).versions
+        return versions
 
     def search_name(self, file_name: str, folder: str) -> tuple[Artifact, ...]:
         """Return every file of exactly this name (case aside) that belongs into the folder.

@@ -12,7 +12,15 @@ import math
 from dataclasses import dataclass
 from typing import cast
 
-from comfylock.artifacts import Artifact, CivitaiSource, FileId, ModelId, ModelVersion, VersionId
+from comfylock.artifacts import (
+    Artifact,
+    CivitaiSource,
+    FileId,
+    ModelId,
+    ModelVersion,
+    Traits,
+    VersionId,
+)
 from comfylock.hashes import Digests, is_digest
 
 _LARGEST_ID = 2**53
@@ -105,7 +113,19 @@ def _version(version: Table, model: _Model) -> ModelVersion | None:
         model_name=model.name,
         base_model=_text(version.get("baseModel")),
         files=tuple(artifact for artifact in parsed if artifact is not None),
+        base_model_type=_text(version.get("baseModelType")),
+        published=_text(version.get("publishedAt")),
+        sold_until=_sold_until(version),
     )
+
+
+def _sold_until(version: Table) -> str | None:
+    """Return when early access ends; before July 2026 it was told by other fields."""
+    paid = version.get("paidAccess")
+    if isinstance(paid, dict):
+        return _text(_table(cast("object", paid)).get("endsAt"))
+    older = _text(version.get("earlyAccessEndsAt")) or _text(version.get("earlyAccessDeadline"))
+    return older or None
 
 
 def _artifact(file: Table, version: Table, model: _Model) -> Artifact | None:
@@ -127,6 +147,16 @@ def _artifact(file: Table, version: Table, model: _Model) -> Artifact | None:
         published=_text(version.get("publishedAt")),
         downloads=_count(_table(version.get("stats")).get("downloadCount")),
         unsafe=_is_unsafe(file),
+        traits=_traits(_table(file.get("metadata"))),
+    )
+
+
+def _traits(metadata: Table) -> Traits:
+    return Traits(
+        format=_text(metadata.get("format")),
+        precision=_text(metadata.get("fp")),
+        variant=_text(metadata.get("size")),
+        quantization=_text(metadata.get("quantType")),
     )
 
 

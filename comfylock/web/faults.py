@@ -68,6 +68,9 @@ class Refusal:
         body: the beginning of the body.
         retry_after_s: what ``Retry-After`` asks for.
         key_sent: whether the request carried a key.
+        path: of the address that answered.
+        code: Hugging Face's word for what is wrong (``X-Error-Code``), empty when not said.
+        said: its sentence (``X-Error-Message``), likewise.
     """
 
     host: str
@@ -76,6 +79,9 @@ class Refusal:
     body: bytes
     retry_after_s: float | None = None
     key_sent: bool = False
+    path: str = ""
+    code: str = ""
+    said: str = ""
 
 
 def fault_of(refusal: Refusal) -> FetchError:

@@ -38,6 +38,7 @@ from comfylock.web.faults import (
     media_type,
     retry_after_s,
 )
+from comfylock.web.hubfaults import hugging_face_fault
 from comfylock.web.origins import (
     CIVITAI_HOSTS,
     HUGGING_FACE_HOSTS,
@@ -247,16 +248,21 @@ class Transport:
         return self.refusal(reply)
 
     def _told(self, reply: Reply, body: bytes) -> FetchError:
-        return fault_of(
-            Refusal(
-                host=reply.host,
-                status=reply.status,
-                content_type=reply.content_type,
-                body=keys_hidden(body.decode("utf-8", "replace"), self._keys).encode(),
-                retry_after_s=retry_after_s(reply.headers),
-                key_sent=reply.key_sent,
-            )
+        refusal = Refusal(
+            host=reply.host,
+            status=reply.status,
+            content_type=reply.content_type,
+            body=self._without_keys(body.decode("utf-8", "replace")).encode(),
+            retry_after_s=retry_after_s(reply.headers),
+            key_sent=reply.key_sent,
+            path=reply.response.url.path,
+            code=reply.headers.get("x-error-code", ""),
+            said=self._without_keys(reply.headers.get("x-error-message", "")),
         )
+        return hugging_face_fault(refusal) or fault_of(refusal)
+
+    def _without_keys(self, text: str) -> str:
+        return keys_hidden(text, self._keys)
 
     def _hold_back(self, host: str, attempt: int, error: PassingError) -> None:
         seconds = error.retry_after_s
