@@ -5,7 +5,7 @@ the base folder, with ``/``.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from comfylock.errors import ComfylockError, Problem, UsageError
@@ -80,7 +80,7 @@ def read_inputs(
         try:
             workflow = read_workflow(path)
         except ComfylockError as error:
-            broken.append(error.problem(shown_path))
+            broken.append(replace(error.problem(), ref=shown_path))
             continue
         if not isinstance(workflow, NotAWorkflow):
             references[shown_path] = collect_references(workflow, shown_path, table)

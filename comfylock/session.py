@@ -37,30 +37,34 @@ from comfylock.errors import (
     UsageError,
 )
 from comfylock.events import Noted, Reporter
-from comfylock.hubs import Hub, hub_from_environment
+from comfylock.hubs import Hub, Reuse, hub_from_environment
 from comfylock.inputs import Inputs, gather_inputs, relative_input
 from comfylock.inventory import Inventory
 from comfylock.lockfile.changes import Wanted
 from comfylock.lockfile.file import read_lock, read_lock_text, write_lock
 from comfylock.lockfile.model import Lock, Pin, unsafe_path_reason
-from comfylock.names import EMBEDDING_EXTENSIONS, extension, shown, split_key, unsafe_reason
+from comfylock.names import shown, split_key, unsafe_reason
 from comfylock.plan import OnOccupied, Plan, Policy
+from comfylock.projectfile import PROJECT_FILE
 from comfylock.settings import Choices, Settings, choices_from_environment, choose_settings
 
 if TYPE_CHECKING:
     from comfylock.apply import Outcome
     from comfylock.artifacts import Source
+    from comfylock.civitai.cache import ResponseCache
     from comfylock.civitai.client import CivitaiClient
     from comfylock.disk.download import Body
     from comfylock.disk.place import Destination
+    from comfylock.folders import NodeTable
+    from comfylock.huggingface.client import HuggingFaceClient
     from comfylock.locking import Asking
     from comfylock.reading import Reading
     from comfylock.references import Reference, Requirement
     from comfylock.resolve import LocalMatch
     from comfylock.web.fetch import Fetcher
     from comfylock.web.transport import Transport
+    from comfylock.workflows.shapes import Json
 
-PROJECT_FILE = "comfylock.toml"
 LOCK_FILE = "comfy.lock"
 
 
@@ -78,6 +82,8 @@ class Wishes:
         on_occupied: what becomes of a user's file in a spot.
         verify: how files in their spots are known to be unchanged.
         hash_local: whether `lock` looks at files in the models folders.
+        object_info: a file or address that tells the inputs of a running ComfyUI's nodes.
+        reuse: which kept answers of the API serve without asking again.
     """
 
     directory: Path
@@ -89,6 +95,8 @@ class Wishes:
     on_occupied: OnOccupied = OnOccupied.BLOCK
     verify: Verify = Verify.STAT
     hash_local: bool = True
+    object_info: str | None = None
+    reuse: Reuse = Reuse.DAY
 
 
 class Session:
@@ -137,6 +145,10 @@ class Session:
     def base(self) -> Path:
         """The folder that workflow paths are relative to."""
         return self.lock_path.parent
+
+    def path_of(self, text: str) -> Path:
+        """Return a path as it was typed."""
+        return self._wishes.directory / Path(text).expanduser()
 
     @cached_property
     def project(self) -> ProjectConfig:
@@ -244,13 +256,52 @@ class Session:
         known = (*lock.inputs, *lock.workflows)
         return any((self.base / item).exists() for item in known)
 
-    def read_workflows(self, inputs: Sequence[str]) -> "Reading":
-        """Read the workflows that inputs lead to."""
+    @cached_property
+    def node_table(self) -> "NodeTable":
+        """Which node inputs name models: the tables', the project's, and a running ComfyUI's."""
         from comfylock.folders import load_node_table
-        from comfylock.reading import read_inputs
 
         table = load_node_table(self.project.folders)
-        return read_inputs(inputs, self.base, self.project.exclude, table)
+        place = self._wishes.object_info
+        if place is None:
+            return table
+        from comfylock.objectinfo import with_object_info
+
+        return with_object_info(table, self._object_info(place))
+
+    def _object_info(self, place: str) -> "Json":
+        from comfylock.disk.rewrite import read_beginning
+        from comfylock.objectinfo import MAX_BYTES, parse_object_info
+
+        if "://" not in place:
+            path = self._wishes.directory / place
+            return parse_object_info(read_beginning(path, MAX_BYTES + 1), place)
+        from comfylock.web.objectinfo import fetch_object_info
+
+        return fetch_object_info(
+            place, self._environment, self.reporter, offline=self._wishes.offline
+        )
+
+    def read_workflows(self, inputs: Sequence[str]) -> "Reading":
+        """Read the workflows that inputs lead to."""
+        from comfylock.reading import read_inputs
+
+        return read_inputs(inputs, self.base, self.project.exclude, self.node_table)
+
+    def warnings(self, references: "Sequence[Reference]") -> tuple[str, ...]:
+        """Return what to say of references that this system's ComfyUI will refuse."""
+        from comfylock.spelling import Separator, misspelling_warning
+
+        found = misspelling_warning(references, Separator(os.sep))
+        return () if found is None else (found,)
+
+    def learned(self, references: "Sequence[Reference]") -> Mapping[str, str | None]:
+        """Return the inputs among these that only a running ComfyUI knows, with their folders."""
+        if not self.node_table.told:
+            return {}
+        from comfylock.objectinfo import learned
+
+        return learned(self.node_table, [(one.type, one.input) for one in references])
 
     def requirements(self, references: "Sequence[Reference]") -> "tuple[Requirement, ...]":
         """Return what references need, by the project's rules."""
@@ -273,16 +324,23 @@ class Session:
 
     def asking(self, requirements: "Sequence[Requirement]") -> "Asking":
         """Return where answers for these requirements come from; local files are hashed now."""
+        from comfylock.known import load_known_files
         from comfylock.locking import Asking
+        from comfylock.resolve import Catalogs
 
         local = self._local_matches(requirements) if self._wishes.hash_local else {}
         digests = [match.digests.sha256 for match in local.values() if match.digests.sha256]
         if digests:
             # All in one request; the answers are kept, so that each look-up finds its own.
             with suppress(FetchError):
-                self._catalog.by_hashes(digests)
+                self.catalog.by_hashes(digests)
         return Asking(
-            catalog=self._catalog,
+            catalog=Catalogs(
+                civitai=self.catalog,
+                huggingface=self.repositories,
+                known=load_known_files(),
+                allowed_hosts=frozenset(self.user.allow_hosts),
+            ),
             local=local,
             wishes=self.project.models,
             rungs=self.settings.evidence,
@@ -297,15 +355,19 @@ class Session:
             directories = self.directories
         except ModelsDirMissingError:
             return False
+        from comfylock.localfiles import spellings
+
         folder, _ = split_key(key)
         return any(
             (directory / split_key(spelled)[1]).is_file()
-            for spelled in _spellings(key)
+            for spelled in spellings(key)
             if unsafe_reason(spelled) is None
             for directory in directories.directories(folder)
         )
 
     def _local_matches(self, requirements: "Sequence[Requirement]") -> "dict[str, LocalMatch]":
+        from comfylock.localfiles import local_match
+
         try:
             scanner = self._scanner()
         except ModelsDirMissingError:
@@ -313,7 +375,7 @@ class Session:
             return {}
         found: dict[str, LocalMatch] = {}
         for requirement in requirements:
-            match = _local_match(requirement.key, scanner)
+            match = local_match(requirement.key, scanner)
             if match is not None:
                 found[requirement.key] = match
         return found
@@ -334,19 +396,39 @@ class Session:
         )
 
     @cached_property
-    def _catalog(self) -> "CivitaiClient":
-        from comfylock.civitai.cache import ResponseCache
+    def catalog(self) -> "CivitaiClient":
+        """Civitai, with the answers that were kept."""
         from comfylock.civitai.client import CivitaiClient
 
         return CivitaiClient(
             api=self._transport,
-            cache=ResponseCache(
-                cache_dir(self._environment) / "api.sqlite",
-                clock=time.time,
-                reporter=self.reporter,
-            ),
+            cache=self._answers,
             base_url=self.hub.civitai_url,
             reporter=self.reporter,
+        )
+
+    @cached_property
+    def repositories(self) -> "HuggingFaceClient":
+        """Hugging Face, with the answers that were kept."""
+        from comfylock.huggingface.client import HuggingFaceClient
+
+        return HuggingFaceClient(
+            api=self._transport,
+            files=self,
+            answers=self._answers,
+            base_url=self.hub.huggingface_url,
+            reporter=self.reporter,
+        )
+
+    @cached_property
+    def _answers(self) -> "ResponseCache":
+        from comfylock.civitai.cache import ResponseCache
+
+        return ResponseCache(
+            cache_dir(self._environment) / "api.sqlite",
+            clock=time.time,
+            reporter=self.reporter,
+            reuse=self._wishes.reuse,
         )
 
     @cached_property
@@ -414,27 +496,3 @@ def _is_shared(folder: Path) -> bool:
         return bool(folder.stat().st_mode & stat.S_IWOTH)
     except OSError:
         return True
-
-
-def _spellings(key: str) -> list[str]:
-    """Return the keys that a file of this name may have: one without extension may have any."""
-    if extension(key):
-        return [key]
-    return [f"{key}{ending}" for ending in EMBEDDING_EXTENSIONS]
-
-
-def _local_match(key: str, scanner: Scanner) -> "LocalMatch | None":
-    from comfylock.resolve import LocalMatch, format_of
-
-    for spelled in _spellings(key):
-        if unsafe_reason(spelled) is not None:
-            continue
-        file = scanner.find_named(spelled, ("blake3", "sha256"))
-        if file is not None:
-            return LocalMatch(
-                path=str(file.path),
-                size=file.stat.size,
-                digests=file.digests,
-                format=format_of(spelled),
-            )
-    return None

@@ -25,6 +25,9 @@ from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
+from tests.standin_hf.repositories import Shelves
+from tests.standin_hf.server import HuggingFaceStandin
+
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _WORKFLOWS = Path(__file__).resolve().parent / "workflows"
 
@@ -53,9 +56,10 @@ class DemoFailedError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hub:
-    """The stand-in of Civitai, in a process of its own."""
+    """The stand-in of Civitai, and an empty one of Hugging Face."""
 
     url: str
+    hugging_face_url: str
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the log of requests since the last `forget`, in the order of arrival."""
@@ -88,7 +92,9 @@ def running_hub(folder: Path) -> Iterator[Hub]:
         process = subprocess.Popen(command, cwd=_CHECKOUT, stdout=output, stderr=output)
         try:
             _wait_for(ready, process)
-            yield Hub(url=json.loads(ready.read_text(encoding="utf-8"))["url"])
+            url = json.loads(ready.read_text(encoding="utf-8"))["url"]
+            with HuggingFaceStandin(Shelves.of()) as other:
+                yield Hub(url=url, hugging_face_url=other.url)
         finally:
             _end(process)
 
@@ -201,6 +207,7 @@ class Stage:
         kept = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
         return kept | {
             "COMFYLOCK_CIVITAI_URL": self.hub.url,
+            "HF_ENDPOINT": self.hub.hugging_face_url,
             "COMFYLOCK_CACHE_DIR": str(self.home / "cache"),
             "COMFYLOCK_CONFIG_DIR": str(self.home / "config"),
             "NO_COLOR": "1",

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 import click
 
 from comfylock import __version__
-from comfylock.cli.asking import scan
+from comfylock.cli.asking import scan, search, tree, why
+from comfylock.cli.checking import check, verify
+from comfylock.cli.choosing import ignore, pin, unpin
+from comfylock.cli.fixing import fix_paths
 from comfylock.cli.installing import install, status
-from comfylock.cli.locking import lock
+from comfylock.cli.locking import lock, outdated, update
 from comfylock.cli.options import Commands, global_options
 from comfylock.cli.output import show
 from comfylock.errors import ComfylockError, UsageError
@@ -62,5 +65,21 @@ def comfylock() -> None:
     """
 
 
-for command in (lock, install, status, scan):
+for command in (
+    lock,
+    install,
+    status,
+    check,
+    verify,
+    search,
+    pin,
+    unpin,
+    ignore,
+    why,
+    tree,
+    outdated,
+    update,
+    scan,
+    fix_paths,
+):
     comfylock.add_command(command)

@@ -92,6 +92,12 @@ def option(*names: str, **settings: Any) -> Callable[[_F], _F]:
     return click.option(*names, envvar=variable, show_envvar=True, **settings)
 
 
+object_info_option = option(
+    "--object-info",
+    metavar="FILE|URL",
+    help="What a running ComfyUI says of its nodes, for inputs that comfylock does not know.",
+)
+
 json_option = option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 

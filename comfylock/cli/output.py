@@ -60,11 +60,16 @@ def _colour() -> bool | None:
     return False if os.environ.get("NO_COLOR") else None
 
 
-def finish(command: str, page: "Page", session: "Session", *, as_json: bool) -> int:
-    """End the progress display, print a page and return its exit code."""
+def close_reporter(session: "Session") -> None:
+    """End the progress display, so that other lines may be written."""
     close = getattr(session.reporter, "close", None)
     if close is not None:
         close()
+
+
+def finish(command: str, page: "Page", session: "Session", *, as_json: bool) -> int:
+    """End the progress display, print a page and return its exit code."""
+    close_reporter(session)
     quiet = given("quiet", default=False)
     return show(page, command=command, as_json=as_json, quiet=quiet, colour=_colour())
 

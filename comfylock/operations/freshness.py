@@ -94,3 +94,11 @@ def stale_message(differences: Sequence[Difference]) -> str:
     more = len(differences) - len(lines)
     tail = [f"  … and {more} more"] if more > 0 else []
     return "\n".join(["comfy.lock does not say what the workflows need", *lines, *tail])
+
+
+def stale_problems(differences: Sequence[Difference]) -> tuple[Problem, ...]:
+    """Return the error of a stale lock, or nothing."""
+    if not differences:
+        return ()
+    message = stale_message(differences)
+    return (Problem(slug="lock-stale", message=message, hint="Run `comfylock lock`"),)

@@ -1,16 +1,30 @@
 """`lock`: inputs -> references -> requirements -> (old lock | resolve) -> comfy.lock."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from comfylock.errors import Problem
+from comfylock.artifacts import Candidate
+from comfylock.candidates import hash_changed
+from comfylock.errors import CannotWorkError, Problem
 from comfylock.inputs import Inputs
 from comfylock.lockfile.changes import Change, diff_locks
-from comfylock.lockfile.model import Lock
-from comfylock.locking import Findings, Missed, assemble, divide, resolve_all
+from comfylock.lockfile.file import read_lock
+from comfylock.lockfile.model import Lock, Pin
+from comfylock.locking import (
+    Division,
+    Findings,
+    Missed,
+    assemble,
+    divide,
+    recorded_pin,
+    resolve_all,
+)
+from comfylock.operations.choose import choose
+from comfylock.operations.upgrade import Order, Upgraded, ordered_keys, upgrade
 from comfylock.references import Requirement
 from comfylock.session import Session
+from comfylock.upgrading import Undecided, Unmoved
 
 
 class LockMode(StrEnum):
@@ -40,6 +54,12 @@ class Locked:
         written: whether the file was written.
         nobody_answered: every look-up failed; comfy.lock is as it was.
         notes: what the user should be told besides.
+        previous: the lock before, ``None`` when there was none.
+        held: pins that stay as they were until the user decides: other bytes under the same ids,
+            or several files of a newer version.
+        unmoved: pins that were to be upgraded and do not move by themselves.
+        warnings: one line each, for what ComfyUI will refuse.
+        learned: inputs that only a running ComfyUI told of, and their folders.
     """
 
     lock: Lock
@@ -50,38 +70,139 @@ class Locked:
     written: bool
     nobody_answered: bool
     notes: tuple[str, ...]
+    previous: Lock | None
+    held: tuple[Undecided, ...]
+    unmoved: tuple[Unmoved, ...]
+    warnings: tuple[str, ...]
+    learned: Mapping[str, str | None]
 
 
-def lock(session: Session, paths: Sequence[str], mode: LockMode, old_lock: OldLock) -> Locked:
+def lock(
+    session: Session,
+    paths: Sequence[str],
+    mode: LockMode,
+    old_lock: OldLock,
+    orders: Sequence[Order] = (),
+) -> Locked:
     """Pin every model that the workflows need.
+
+    Args:
+        session: the world.
+        paths: inputs that are named now; they are added to the lock's.
+        mode: whether the result is written.
+        old_lock: what the lock that is there counts for.
+        orders: which pins are to be upgraded, and which unresolved references asked for again.
 
     Raises:
         CannotWorkError: as its subclasses say; comfy.lock is as it was.
+        UnresolvedError, AmbiguousError: an order means no reference, or several.
     """
-    old, notes = (None, ()) if old_lock is OldLock.IGNORE else session.old_lock()
-    inputs = session.lock_inputs(paths, old)
+    previous, notes = _previous(session, old_lock)
+    old = previous if old_lock is OldLock.KEEP else None
+    inputs = session.lock_inputs(paths, previous)
     reading = session.read_workflows(inputs.read)
     requirements = session.requirements(reading.all_references)
     division = divide(requirements, old, session.project.models, session.has_local_file)
+    division, upgraded = _upgraded(session, division, orders)
     answers = resolve_all(division.open, old, session.asking(division.open))
+    held = _held(answers.pins, previous) if old is None else {}
+    pins = {**division.settled, **upgraded.moved, **answers.pins}
     new = assemble(
         session.wanted(reading),
-        Findings(pins={**division.settled, **answers.pins}, unanswered=answers.unanswered),
+        Findings(
+            pins=pins | {key: one.old for key, one in held.items()}, unanswered=answers.unanswered
+        ),
         old,
-        inputs=readable_inputs(inputs, reading.broken, old),
+        inputs=readable_inputs(inputs, reading.broken, previous),
         unreadable=[problem.ref or "" for problem in reading.broken],
     )
-    writes = mode is LockMode.WRITE and not answers.nobody_answered
+    nobody_answered = answers.nobody_answered or upgraded.nobody_answered
+    writes = mode is LockMode.WRITE and not nobody_answered
     return Locked(
         lock=new,
-        changes=diff_locks(old, new),
+        changes=diff_locks(previous, new),
         misses=answers.misses,
         remembered=division.remembered,
-        broken=reading.broken,
+        broken=(*reading.broken, *upgraded.faults),
         written=writes and session.write_lock(new),
-        nobody_answered=answers.nobody_answered,
+        nobody_answered=nobody_answered,
         notes=(*notes, *inputs.notes),
+        previous=previous,
+        held=(*upgraded.undecided, *held.values()),
+        unmoved=upgraded.unmoved,
+        warnings=session.warnings(reading.all_references),
+        learned=session.learned(reading.all_references),
     )
+
+
+Chooser = Callable[[Missed], Candidate | None]
+
+
+def settle(session: Session, done: Locked, chooser: Chooser) -> Locked:
+    """Ask for each ambiguous reference which file it means, and pin it to the answer.
+
+    Each answer is written at once: what was answered before an interrupt stays.
+    """
+    misses: list[Missed] = []
+    said: list[str] = []
+    for missed in done.misses:
+        artifact = chooser(missed) if missed.is_ambiguous else None
+        chosen = choose(session, missed, artifact) if artifact is not None else None
+        said += chosen.said if chosen is not None else ()
+        misses += chosen.misses if chosen is not None else (missed,)
+    if not said:
+        return done
+    new = read_lock(session.lock_path)
+    return replace(
+        done,
+        lock=new,
+        changes=diff_locks(done.previous, new),
+        misses=tuple(misses),
+        written=True,
+        notes=(*done.notes, *(f"comfylock.toml: {line}" for line in said)),
+    )
+
+
+def _previous(session: Session, old_lock: OldLock) -> tuple[Lock | None, tuple[str, ...]]:
+    """Return the lock that is there; a broken one is no hindrance to one that is made anew."""
+    if old_lock is OldLock.KEEP:
+        return session.old_lock()
+    try:
+        return session.old_lock()[0], ()
+    except CannotWorkError:
+        return None, ()
+
+
+def _upgraded(
+    session: Session, division: Division, orders: Sequence[Order]
+) -> tuple[Division, Upgraded]:
+    """Look for newer versions of what is settled, and open what was unresolved, as ordered."""
+    if not orders:
+        return division, Upgraded(upgrades={}, faults=())
+    by_key = {pin.key: asked for asked, pin in division.settled.items()}
+    left = [*division.remembered, *division.open]
+    meant = ordered_keys(orders, [*by_key, *(requirement.key for requirement in left)])
+    asked_again = [one for one in division.remembered if one.key in meant]
+    targets = {by_key[key]: order for key, order in meant.items() if key in by_key}
+    return (
+        replace(
+            division,
+            open=(*division.open, *asked_again),
+            remembered=tuple(one for one in division.remembered if one.key not in meant),
+        ),
+        upgrade(session, {asked: division.settled[asked] for asked in targets}, targets),
+    )
+
+
+def _held(pins: Mapping[str, Pin], previous: Lock | None) -> dict[str, Undecided]:
+    """Return the pins whose file has other bytes now than the lock that was there says."""
+    held: dict[str, Undecided] = {}
+    for asked, pin in pins.items():
+        before = recorded_pin(asked, previous)
+        changed = hash_changed(before, pin) if before is not None else None
+        if before is not None and changed is not None:
+            held[asked] = Undecided(old=replace(before, aliases=pin.aliases), problem=changed)
+    return held
 
 
 def readable_inputs(inputs: Inputs, broken: Sequence[Problem], old: Lock | None) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from comfylock.errors import LockMissingError, Problem
 from comfylock.inventory import Content, Inventory, LocalFile
 from comfylock.lockfile.changes import Difference
 from comfylock.lockfile.file import read_lock
+from comfylock.lockfile.model import Lock
 from comfylock.operations.freshness import Freshness, LockState, differences_of
 from comfylock.operations.selection import Selection, select
 from comfylock.plan import Action, Blocked, Download, Keep, Link, Replace, make_plan, target_of
@@ -74,7 +75,11 @@ def status(session: Session) -> Standing:
         return Standing(
             models=(), lock=LockState.MISSING, differences=(), bytes_to_fetch=0, links=0
         )
-    differences = differences_of(session, locked, Freshness.WARN)
+    return standing_of(session, locked, differences_of(session, locked, Freshness.WARN))
+
+
+def standing_of(session: Session, locked: Lock, differences: tuple[Difference, ...]) -> Standing:
+    """Say how each model of a lock stands, given why the lock is stale."""
     pins, unresolved = select(locked, Selection())
     inventory = session.inventory(pins)
     plan = make_plan(pins, inventory, session.policy)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from comfylock.apply import Outcome, Status
 from comfylock.errors import Problem
-from comfylock.names import shown
+from comfylock.names import quoted, shown
 from comfylock.operations.freshness import LockState
 from comfylock.operations.install import Installed
 from comfylock.plan import (
@@ -126,7 +126,8 @@ def _unresolved_problem(ref: str) -> Problem:
         slug="unresolved",
         ref=ref,
         message=f"{ref} is in comfy.lock without a pin: nobody knows which file it is",
-        hint="Put the file where it belongs and lock again, or ignore it in comfylock.toml",
+        hint=f"Say which with `comfylock pin {quoted(ref)} SPEC`, put the file where it belongs "
+        f"and lock again, or `comfylock ignore {quoted(ref)}`",
     )
 
 

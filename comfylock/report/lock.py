@@ -1,49 +1,60 @@
 """The reports of `lock` and `lock --check`."""
 
-from comfylock.artifacts import Artifact
-from comfylock.lockfile.changes import Change, ChangeKind
-from comfylock.lockfile.model import Evidence, Pin
-from comfylock.locking import Missed
-from comfylock.names import is_pickle, shown
-from comfylock.operations.freshness import Checked, LockState
+from comfylock.names import quoted, shown
+from comfylock.operations.freshness import Checked, LockState, stale_problems
 from comfylock.operations.lock import Locked
-from comfylock.progress import size_text
-from comfylock.report.page import Page, counted
-from comfylock.report.stale import difference_fields, stale_problems
-
-_SIGNS = {ChangeKind.ADDED: "+", ChangeKind.REMOVED: "-", ChangeKind.UPDATED: "*"}
+from comfylock.report.page import Page, counted, learned_lines
+from comfylock.report.pins import (
+    change_fields,
+    change_line,
+    held_fields,
+    held_lines,
+    missed_fields,
+    missed_lines,
+    unmoved_lines,
+)
+from comfylock.report.stale import difference_fields
 
 
 def lock_page(done: Locked, *, dry_run: bool) -> Page:
     """Show what `lock` pinned, what it could not, and why."""
-    problems = (*done.broken, *(missed.problem for missed in done.misses))
+    problems = (
+        *done.broken,
+        *(missed.problem for missed in done.misses),
+        *(held.problem for held in done.held),
+    )
     open_count = len(done.misses) + len(done.remembered)
-    rows = [_change_line(change) for change in done.changes]
-    for missed in done.misses:
-        rows += [f"? {shown(missed.requirement.key)}  {missed.problem.slug}"]
-        rows += [_candidate_line(candidate) for candidate in missed.candidates[:5]]
+    rows = [change_line(change) for change in done.changes]
+    rows += [line for missed in done.misses for line in missed_lines(missed)]
+    rows += [line for held in done.held for line in held_lines(held)]
     rows += [f"? {shown(each.key)}  still unresolved" for each in done.remembered]
     return Page(
         out=tuple(rows),
-        err=(*done.notes, *_remembered_hint(done), _lock_sentence(done, dry_run=dry_run)),
+        err=(
+            *done.notes,
+            *(f"warning: {warning}" for warning in done.warnings),
+            *learned_lines(done.learned),
+            *unmoved_lines(done.unmoved),
+            *_remembered_hint(done),
+            _lock_sentence(done, dry_run=dry_run),
+        ),
         problems=problems,
         document={
-            "changes": [
-                {
-                    "ref": change.ref,
-                    "change": str(change.change),
-                    "evidence": str(_pin_of(change).evidence),
-                }
-                for change in done.changes
-            ],
+            "changes": [change_fields(change) for change in done.changes],
             "unresolved": [
-                *(_missed_fields(missed) for missed in done.misses if not missed.is_ambiguous),
+                *(missed_fields(missed) for missed in done.misses if not missed.is_ambiguous),
                 *(
                     {"ref": each.key, "workflows": list(each.workflows), "candidates": []}
                     for each in done.remembered
                 ),
             ],
-            "ambiguous": [_missed_fields(missed) for missed in done.misses if missed.is_ambiguous],
+            "ambiguous": [
+                *(missed_fields(missed) for missed in done.misses if missed.is_ambiguous),
+                *(held_fields(held, _users(done, held.old.key)) for held in done.held),
+            ],
+            "unmoved": [{"ref": one.old.key, "reason": one.reason} for one in done.unmoved],
+            "warnings": list(done.warnings),
+            "learned": dict(done.learned),
             "summary": {
                 "workflows": len(done.lock.workflows),
                 "models": len(done.lock.models),
@@ -52,8 +63,12 @@ def lock_page(done: Locked, *, dry_run: bool) -> Page:
                 "written": done.written,
             },
         },
-        exit_code=2 if done.nobody_answered else 1 if open_count or done.broken else 0,
+        exit_code=2 if done.nobody_answered else 1 if open_count or problems else 0,
     )
+
+
+def _users(done: Locked, key: str) -> list[str]:
+    return [path for path, entry in done.lock.workflows.items() if key in entry.models]
 
 
 def _lock_sentence(done: Locked, *, dry_run: bool) -> str:
@@ -71,72 +86,8 @@ def _lock_sentence(done: Locked, *, dry_run: bool) -> str:
 def _remembered_hint(done: Locked) -> list[str]:
     if not done.remembered:
         return []
-    return ["What was not found before is not asked for again, but by `comfylock lock --rebuild`"]
-
-
-def _pin_of(change: Change) -> Pin:
-    pin = change.new or change.old
-    assert pin is not None, "a change has a pin on one side at least"
-    return pin
-
-
-def _change_line(change: Change) -> str:
-    pin = _pin_of(change)
-    parts = [f"{_SIGNS[change.change]} {shown(change.ref)}"]
-    if change.change is not ChangeKind.REMOVED:
-        if pin.name:
-            parts.append(shown(pin.name))
-        if pin.size:
-            parts.append(size_text(pin.size))
-        parts.append(f"by {_EVIDENCE_WORDS[pin.evidence]}")
-        if is_pickle(pin.key):
-            parts.append("pickle format: may run code when loaded")
-    return "  ".join(parts)
-
-
-_EVIDENCE_WORDS = {
-    Evidence.HASH: "hash",
-    Evidence.EMBEDDED: "what the workflow embeds",
-    Evidence.PINNED: "comfylock.toml",
-    Evidence.KNOWN: "the table of known files",
-    Evidence.FILENAME: "exact file name",
-    Evidence.LOCAL: "local file alone",
-}
-
-
-def _candidate_line(candidate: Artifact) -> str:
-    source = candidate.source
-    size = size_text(candidate.size_hint) if candidate.size_hint else "size unknown"
-    base = f", {shown(candidate.base_model)}" if candidate.base_model else ""
-    return (
-        f"    civitai:{source.version}/{source.file}  {shown(candidate.title)}"
-        f"  {shown(candidate.file_name)} ({size}{base})"
-    )
-
-
-def _missed_fields(missed: Missed) -> dict[str, object]:
-    return {
-        "ref": missed.requirement.key,
-        "workflows": list(missed.requirement.workflows),
-        "slug": missed.problem.slug,
-        "candidates": [candidate_fields(candidate) for candidate in missed.candidates],
-    }
-
-
-def candidate_fields(candidate: Artifact) -> dict[str, object]:
-    """Return a candidate as JSON tells it."""
-    return {
-        "model": candidate.source.model,
-        "version": candidate.source.version,
-        "file": candidate.source.file,
-        "name": candidate.title,
-        "file_name": candidate.file_name,
-        "type": candidate.model_type,
-        "base_model": candidate.base_model,
-        "size": candidate.size_hint,
-        "sha256": candidate.digests.sha256,
-        "blake3": candidate.digests.blake3,
-    }
+    first = quoted(done.remembered[0].key)
+    return [f"What was not found before is asked for again by `comfylock lock -P {first}`, or -U"]
 
 
 def check_lock_page(found: Checked) -> Page:

@@ -7,7 +7,7 @@ them by itself.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from comfylock.errors import ComfylockError, Problem
@@ -86,6 +86,18 @@ def _with_names(message: str, refs: Sequence[str]) -> str:
         return f"{refs[0]}: {message}"
     more = [f"  … and {len(refs) - 10} more"] if len(refs) > 10 else []
     return "\n".join([message, *(f"  {ref}" for ref in refs[:10]), *more])
+
+
+def learned_lines(learned: Mapping[str, str | None]) -> list[str]:
+    """Return what comfylock.toml needs, so that inputs are known without a running ComfyUI."""
+    sure = [f'  "{shown(name)}" = "{shown(folder)}"' for name, folder in learned.items() if folder]
+    if not sure:
+        return []
+    return [
+        "Only the running ComfyUI knows these inputs; for comfylock.toml:",
+        "  [folders]",
+        *sure,
+    ]
 
 
 def error_page(error: ComfylockError) -> Page:

@@ -2,7 +2,7 @@
 
 from comfylock.names import shown
 from comfylock.operations.scan import Scanned
-from comfylock.report.page import Page, counted
+from comfylock.report.page import Page, counted, learned_lines
 
 
 def scan_page(found: Scanned, *, verbose: bool) -> Page:
@@ -32,6 +32,8 @@ def scan_page(found: Scanned, *, verbose: bool) -> Page:
         out=tuple(rows),
         err=(
             *(passed if verbose else ()),
+            *(f"warning: {warning}" for warning in found.warnings),
+            *learned_lines(found.learned),
             _scan_sentence(len(found.references), len(keys), found.workflows),
         ),
         problems=found.broken,
@@ -58,6 +60,8 @@ def scan_page(found: Scanned, *, verbose: bool) -> Page:
                 *({"path": skip.path, "reason": skip.reason} for skip in found.passed_over),
                 *({"path": broken.ref, "reason": broken.message} for broken in found.broken),
             ],
+            "warnings": list(found.warnings),
+            "learned": dict(found.learned),
             "summary": summary,
         },
     )

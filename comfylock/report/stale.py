@@ -1,19 +1,10 @@
-"""Why a lock is stale, as lines, an error, a warning and JSON."""
+"""Why a lock is stale, as a warning and as JSON."""
 
 from collections.abc import Sequence
 
-from comfylock.errors import Problem
 from comfylock.lockfile.changes import Difference
 from comfylock.operations.freshness import stale_message
 from comfylock.report.page import hint_lines
-
-
-def stale_problems(differences: Sequence[Difference]) -> tuple[Problem, ...]:
-    """Return the error of a stale lock, or nothing."""
-    if not differences:
-        return ()
-    message = stale_message(differences)
-    return (Problem(slug="lock-stale", message=message, hint="Run `comfylock lock`"),)
 
 
 def difference_fields(difference: Difference) -> dict[str, object]:

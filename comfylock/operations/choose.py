@@ -1,0 +1,282 @@
+"""`pin`, `unpin`, `ignore`: the user's word -> comfylock.toml -> that one reference of comfy.lock.
+
+A word that leads to no file is never written. Of the lock, only the entry of the reference
+changes, and the word is written first: were the second write to fail, `lock` would make it good.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from comfylock.addresses import CivitaiAddress, parse_address
+from comfylock.artifacts import Artifact, Candidate, ModelVersion
+from comfylock.candidates import belongs, contents, hash_changed, oldest_first, same_name
+from comfylock.config import ModelWish
+from comfylock.errors import FetchError, Problem, UnresolvedError, UsageError
+from comfylock.lockfile.changes import Change, diff_locks
+from comfylock.lockfile.model import Lock, Pin
+from comfylock.locking import Answers, Missed, resolve_all
+from comfylock.names import shown, split_key
+from comfylock.operations.subject import Subject, Subjects
+from comfylock.projectfile import (
+    PROJECT_FILE,
+    read_project_text,
+    with_ignored,
+    with_wish,
+    without_wish,
+    write_project_text,
+)
+from comfylock.relocking import with_pin, without_pin, without_reference
+from comfylock.selecting import is_glob, matching_refs
+from comfylock.session import Session
+from comfylock.specs import SpecKind, kind_of, url_wish, wish_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chosen:
+    """What became of the user's word.
+
+    Attributes:
+        said: what comfylock.toml says now that it did not say before, one line each.
+        changes: pins of the lock that differ now.
+        misses: references that nothing pins; of `pin`, then nothing was written.
+        notes: what the user should be told besides.
+        has_lock: whether there is a lock to be kept in step.
+    """
+
+    said: tuple[str, ...]
+    changes: tuple[Change, ...] = ()
+    misses: tuple[Missed, ...] = ()
+    notes: tuple[str, ...] = ()
+    has_lock: bool = True
+
+
+def pin(session: Session, ref: str, spec: str, sha256: str | None) -> Chosen:
+    """Pin a reference to the file that a SPEC means.
+
+    Raises:
+        UnresolvedError, AmbiguousError: the REF means no reference, or several.
+        UsageError: the SPEC is nothing that is understood.
+        ConfigInvalidError: comfylock.toml cannot be edited.
+    """
+    subjects = Subjects(session)
+    subject = subjects.one(ref)
+    asked = _asked(session, subject, spec, sha256)
+    if isinstance(asked, Missed):
+        return Chosen(said=(), misses=(asked,))
+    return _pin(session, subjects.lock, subject, asked)
+
+
+def choose(session: Session, missed: Missed, artifact: Candidate) -> Chosen:
+    """Pin a reference that was ambiguous to the candidate that the user chose."""
+    subjects = Subjects(session)
+    subject = subjects.named(missed.requirement.key)
+    return _pin(session, subjects.lock, subject, ModelWish(pin=artifact.spec))
+
+
+def _pin(session: Session, lock: Lock | None, subject: Subject, asked: ModelWish) -> Chosen:
+    """Resolve a wish for a reference; if it leads to a file, write it and lock it."""
+    answer = _resolved(session, subject, asked)
+    if isinstance(answer, Missed):
+        return Chosen(said=(), misses=(answer,))
+    wish = wish_of(answer, asked)
+    _edit(session, lambda text: with_wish(text, subject.key, wish))
+    new = with_pin(lock, subject.key, answer, subject.workflows) if lock is not None else None
+    changed = hash_changed(subject.pin, answer) if subject.pin is not None else None
+    return replace(
+        _written(session, lock, new),
+        said=(f"{shown(subject.key)} = {_told(wish)}",),
+        notes=() if changed is None else (f"warning: {changed.message}",),
+    )
+
+
+def unpin(session: Session, ref: str) -> Chosen:
+    """Take the user's word for references back, and resolve them by evidence.
+
+    Raises:
+        UnresolvedError: comfylock.toml says nothing of it.
+        AmbiguousError: the REF means several and is no glob.
+    """
+    wishes = session.project.models
+    keys = _wished(ref, wishes)
+    subjects = Subjects(session)
+    _edit(session, lambda text: _without(text, keys))
+    rest = {key: wish for key, wish in wishes.items() if key not in keys}
+    meant = [subjects.named(key) for key in keys if key in subjects.keys]
+    new, misses = subjects.lock, list[Missed]()
+    for subject in meant:
+        answer = _anew(session, subject, rest)
+        if isinstance(answer, Pin):
+            new = new and with_pin(new, subject.key, answer, subject.workflows)
+            continue
+        misses.append(answer)
+        if answer.answered:
+            new = new and without_pin(new, subject.key, subject.workflows)
+    done = _written(session, subjects.lock, new)
+    return replace(
+        done, said=tuple(f"{shown(key)} is no longer pinned" for key in keys), misses=tuple(misses)
+    )
+
+
+def ignore(session: Session, ref: str) -> Chosen:
+    """Say that references are nobody's business, and drop them from the lock.
+
+    Raises:
+        UnresolvedError: the REF means no reference.
+        AmbiguousError: it means several and is no glob.
+    """
+    subjects = Subjects(session)
+    meant = [subject.key for subject in subjects.all(ref)]
+    by_glob = is_glob(ref) and all(fnmatchcase(key, ref) for key in meant)
+    refs = (ref,) if by_glob else tuple(meant)
+    _edit(session, lambda text: with_ignored(text, refs))
+    new = subjects.lock
+    for key in meant:
+        new = new and without_reference(new, key)
+    done = _written(session, subjects.lock, new)
+    return replace(done, said=tuple(f"{shown(key)} is ignored" for key in meant))
+
+
+def _edit(session: Session, edit: Callable[[str], str]) -> None:
+    path = session.base / PROJECT_FILE
+    write_project_text(path, edit(read_project_text(path)))
+
+
+def _without(text: str, keys: Iterable[str]) -> str:
+    for key in keys:
+        text = without_wish(text, key)
+    return text
+
+
+def _written(session: Session, old: Lock | None, new: Lock | None) -> Chosen:
+    """Write the lock, if there is one to be kept in step, and say what changed in it."""
+    if new is None:
+        return Chosen(said=(), has_lock=False)
+    session.write_lock(new)
+    return Chosen(said=(), changes=diff_locks(old, new))
+
+
+# ------------------------------------------------------------------------- what is meant
+
+
+def _asked(session: Session, subject: Subject, spec: str, sha256: str | None) -> ModelWish | Missed:
+    kind = kind_of(spec)
+    if sha256 is not None and kind is not SpecKind.URL:
+        raise UsageError("--sha256 goes with a plain https address only")
+    match kind:
+        case SpecKind.ADDRESS:
+            return ModelWish(pin=spec)
+        case SpecKind.URL:
+            return url_wish(spec, sha256)
+        case SpecKind.PAGE:
+            return _of_page(session, subject, spec)
+        case SpecKind.PATH:
+            return _of_path(session, subject, spec)
+
+
+def _of_page(session: Session, subject: Subject, spec: str) -> ModelWish | Missed:
+    """Return the file of a model that has the wanted name, or is the only one it can be."""
+    address = parse_address(spec)
+    assert isinstance(address, CivitaiAddress), "a page is an address"
+    assert address.model is not None, "it names the model"
+    try:
+        versions = session.catalog.versions_of(address.model)
+    except FetchError as error:
+        return _missed(subject, error.problem(subject.key), answered=False)
+    fitting = _fitting(versions, subject, address)
+    if len(contents(fitting)) == 1:
+        return ModelWish(pin=fitting[0].spec)
+    problem = Problem(
+        slug="ambiguous" if fitting else "unresolved",
+        ref=subject.key,
+        message=f"{shown(spec)} has {len(fitting)} files that {shown(subject.key)} may be"
+        if fitting
+        else f"{shown(spec)} has no file that {shown(subject.key)} may be",
+        hint="Say which one" if fitting else "Look for it with `comfylock search`",
+    )
+    return _missed(subject, problem, candidates=fitting)
+
+
+def _fitting(
+    versions: Iterable[ModelVersion], subject: Subject, address: CivitaiAddress
+) -> tuple[Artifact, ...]:
+    folder, name = split_key(subject.key)
+    files = [
+        one
+        for version in versions
+        for one in version.files
+        if belongs(one, folder) and address.file in {None, one.source.file}
+    ]
+    named = [one for one in files if same_name(name, one.file_name)]
+    return oldest_first(named or files)
+
+
+def _of_path(session: Session, subject: Subject, spec: str) -> ModelWish:
+    """Return the wish for a private file, if it lies where ComfyUI finds it by the wanted name.
+
+    Raises:
+        UnresolvedError: it is not there, or lies elsewhere.
+        ModelsDirMissingError: no models folder is known.
+    """
+    path = session.path_of(spec)
+    if not path.is_file():
+        raise UnresolvedError(f"there is no file {shown(spec)}", hint="Check the path")
+    folder, name = split_key(subject.key)
+    places = [Path(directory) / name for directory in session.directories.directories(folder)]
+    if any(place.exists() and place.samefile(path) for place in places):
+        return ModelWish(local=True)
+    wanted = session.directories.target(folder) / name
+    raise UnresolvedError(
+        f"{shown(spec)} is not where ComfyUI looks for {shown(subject.key)}",
+        hint=f"Move or link it to {shown(str(wanted))}, then pin it again",
+    )
+
+
+def _wished(ref: str, wishes: Mapping[str, ModelWish]) -> tuple[str, ...]:
+    if not wishes:
+        raise UnresolvedError(
+            f"{PROJECT_FILE} pins nothing", hint="Pin a model with `comfylock pin REF SPEC`"
+        )
+    return matching_refs(ref, wishes)
+
+
+# ------------------------------------------------------------------------- what comes of it
+
+
+def _resolved(session: Session, subject: Subject, wish: ModelWish) -> Pin | Missed:
+    """Return the file that a wish means.
+
+    The lock's own entry has no say: the user's word also accepts other bytes than were locked.
+    """
+    asking = replace(session.asking([subject.requirement]), wishes={subject.key: wish})
+    return _only(resolve_all([subject.requirement], None, asking), subject)
+
+
+def _anew(session: Session, subject: Subject, wishes: Mapping[str, ModelWish]) -> Pin | Missed:
+    asking = replace(session.asking([subject.requirement]), wishes=wishes)
+    answer = _only(resolve_all([subject.requirement], None, asking), subject)
+    old = subject.pin
+    changed = hash_changed(old, answer) if old is not None and isinstance(answer, Pin) else None
+    return answer if changed is None else _missed(subject, changed, answered=False)
+
+
+def _only(answers: Answers, subject: Subject) -> Pin | Missed:
+    found = answers.pins.get(subject.key)
+    return found if found is not None else answers.misses[0]
+
+
+def _missed(
+    subject: Subject,
+    problem: Problem,
+    *,
+    candidates: tuple[Artifact, ...] = (),
+    answered: bool = True,
+) -> Missed:
+    return Missed(
+        requirement=subject.requirement, problem=problem, candidates=candidates, answered=answered
+    )
+
+
+def _told(wish: ModelWish) -> str:
+    return "local" if wish.local else shown(wish.pin or "")

@@ -1,0 +1,40 @@
+"""The reports of `pin`, `unpin` and `ignore`."""
+
+from comfylock.operations.choose import Chosen
+from comfylock.projectfile import PROJECT_FILE
+from comfylock.report.page import Page, counted, hint_lines
+from comfylock.report.pins import change_fields, change_line, missed_fields, missed_lines
+
+
+def chosen_page(done: Chosen) -> Page:
+    """Show what comfylock.toml says now, and what it changed in the lock."""
+    return Page(
+        out=(
+            *(change_line(change) for change in done.changes),
+            *(line for missed in done.misses for line in missed_lines(missed)),
+        ),
+        err=(*done.notes, *(f"{PROJECT_FILE}: {line}" for line in done.said), *_sentence(done)),
+        problems=tuple(missed.problem for missed in done.misses),
+        document={
+            "said": list(done.said),
+            "changes": [change_fields(change) for change in done.changes],
+            "unresolved": [missed_fields(one) for one in done.misses if not one.is_ambiguous],
+            "ambiguous": [missed_fields(one) for one in done.misses if one.is_ambiguous],
+            "summary": {
+                "said": len(done.said),
+                "changed": len(done.changes),
+                "unresolved": len(done.misses),
+            },
+        },
+        exit_code=1 if done.misses else 0,
+    )
+
+
+def _sentence(done: Chosen) -> list[str]:
+    if not done.said:
+        return ["Nothing was written"]
+    if not done.has_lock:
+        return ["There is no comfy.lock yet", *hint_lines("Run `comfylock lock`")]
+    if not done.changes:
+        return ["comfy.lock holds that already"]
+    return [f"Locked {counted(len(done.changes), 'change')}"]
