@@ -1,37 +1,49 @@
 """A plan carried out: one outcome per action, and one model's failure never stops the others.
 
-Actions of one content run one after another (a download, then the links that wait for it); all
-else runs side by side. Each act is checked again just before it happens, against what the plan
-saw. Three faults are of more than one model: a full disk and a used-up quota end the start of new
-downloads, an interrupt ends everything, and what was not begun is reported as skipped.
+Downloads run side by side, each followed by the links that wait for it; links to files that are
+here already run one after another. Each act is checked again just before it happens, against what
+the plan saw and what we have done since. Three faults are of more than one model: a full disk
+ends the start of new downloads to that disk and a used-up quota that of downloads from Civitai,
+an interrupt ends everything, and what was not begun is reported as skipped.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import assert_never
 
+from comfylock.artifacts import CivitaiSource
 from comfylock.disk.download import Receiving, receive
-from comfylock.disk.hashcache import HashCache
-from comfylock.disk.parts import Part, claim_part, remove_leftovers
+from comfylock.disk.faults import disk_fault
+from comfylock.disk.hashcache import HashCache, stat_of
+from comfylock.disk.parts import NoRoomError, Part, claim_part, remove_leftovers
 from comfylock.disk.place import (
     Destination,
+    found_in,
+    is_one_file,
     link_file,
     move_aside,
     move_back,
     opened_partial,
     publish,
+    require_way,
 )
 from comfylock.errors import (
+    BusyError,
     ComfylockError,
     DiskError,
     DiskFullError,
+    HashMismatchError,
+    PathOccupiedError,
+    PermissionDeniedError,
+    PlaceError,
     Problem,
     QuotaError,
     StoppedError,
+    UnsafePathError,
 )
 from comfylock.events import Finished, Started
 from comfylock.hashes import Digests, needed_to_verify
@@ -46,12 +58,18 @@ from comfylock.plan import (
     Plan,
     Replace,
     bytes_of,
+    filling_of,
     name_of,
     target_of,
 )
 from comfylock.settings import LinkMode
 
 Work = Link | Download | Replace
+
+# What says nothing of the bytes: another spot can be filled with them all the same.
+_OF_ONE_SPOT = (PathOccupiedError, UnsafePathError, PermissionDeniedError, BusyError, NoRoomError)
+# What may mean that another run has done the same meanwhile.
+_OF_ANOTHER_RUN = (PathOccupiedError, BusyError)
 
 
 class Status(StrEnum):
@@ -112,7 +130,7 @@ def apply_plan(plan: Plan, workplace: Workplace, jobs: int) -> tuple[Outcome, ..
         the actions that were not finished are skipped.
     """
     acts = [action for action in plan.actions if not isinstance(action, Keep | Blocked)]
-    groups = _by_content(acts)
+    groups = _in_groups(acts)
     crew = _Crew(workplace)
     pool = ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="comfylock")
     futures: list[Future[None]] = [pool.submit(crew.work, group) for group in groups]
@@ -129,17 +147,46 @@ def apply_plan(plan: Plan, workplace: Workplace, jobs: int) -> tuple[Outcome, ..
     return tuple(crew.outcome(action) for action in plan.actions)
 
 
-def _by_content(actions: Iterable[Work]) -> list[list[Work]]:
-    """Group what fetches or waits for one content; the largest first, so that it is not last."""
+def _in_groups(actions: Iterable[Work]) -> list[list[Work]]:
+    """Group what must run one after another; the largest first, so that it is not last.
+
+    That is a download with the links that wait for it, and all links to files that are here:
+    they may share a source, or have each other's files as sources.
+    """
     groups: dict[str, list[Work]] = {}
     for action in actions:
-        filling = action.new if isinstance(action, Replace) else action
-        shared = isinstance(filling, Download) or filling.after is not None
-        label = filling.pin.digests.label if shared else f"only {action.pin.key}"
-        groups.setdefault(label, []).append(action)
-    for group in groups.values():
-        group.sort(key=lambda action: -bytes_of(action))
+        filling = filling_of(action)
+        of_what_is_here = isinstance(filling, Link) and filling.after is None
+        groups.setdefault("" if of_what_is_here else _leader(action), []).append(action)
     return sorted(groups.values(), key=lambda group: (-bytes_of(group[0]), group[0].pin.key))
+
+
+class _Traces:
+    """What our own acts have changed of the files that the plan saw: their place and facts.
+
+    Linking a file moves its ctime, moving it aside its path as well; the next act on the same
+    file would take that for somebody else's edit.
+    """
+
+    def __init__(self) -> None:
+        self._paths: dict[Path, Path] = {}
+        self._stats: dict[FileStat, FileStat] = {}
+
+    def now(self, file: LocalFile) -> LocalFile:
+        """Return a file as it is now, as far as we have changed it."""
+        stat = file.stat
+        while stat in self._stats:
+            stat = self._stats[stat]
+        return replace(file, path=self._paths.get(file.path, file.path), stat=stat)
+
+    def moved(self, origin: Path, place: Path) -> None:
+        """Note where the file that the plan saw at `origin` lies now."""
+        self._paths[origin] = place
+
+    def touched(self, before: FileStat, after: FileStat) -> None:
+        """Note how a file looks after an act of ours."""
+        if before != after:
+            self._stats[before] = after
 
 
 class _Crew:
@@ -148,12 +195,17 @@ class _Crew:
     def __init__(self, workplace: Workplace) -> None:
         self._workplace = workplace
         self._outcomes: dict[str, Outcome] = {}
-        self._ended: dict[type[ComfylockError], Problem] = {}
+        self._errors: dict[str, ComfylockError] = {}
+        self._brought: dict[str, LocalFile] = {}
+        self._full_disks: dict[int, Problem] = {}
+        self._quota: Problem | None = None
+        self._traces = _Traces()
+        # Nobody links a file while another moves it aside.
+        self._moving = threading.Lock()
 
     def work(self, group: Sequence[Work]) -> None:
-        placed: dict[str, LocalFile] = {}
         for action in group:
-            self._outcomes[action.pin.key] = self._tried(action, placed)
+            self._outcomes[action.pin.key] = self._tried(action)
 
     def outcome(self, action: Action) -> Outcome:
         """Return what came of an action; one that never ran was interrupted."""
@@ -161,111 +213,159 @@ class _Crew:
             return _ended(action, Status.FAILED, action.problem)
         if isinstance(action, Keep):
             return _ended(action, Status.DONE, None)
-        known = self._outcomes.get(action.pin.key)
-        return known or _ended(action, Status.SKIPPED, StoppedError("stopped").problem())
+        stopped = StoppedError("stopped").problem(action.pin.key)
+        return self._outcomes.get(action.pin.key) or _ended(action, Status.SKIPPED, stopped)
 
-    def _tried(self, action: Work, placed: dict[str, LocalFile]) -> Outcome:
+    def _tried(self, action: Work) -> Outcome:
         hindrance = self._hindrance(action)
         if hindrance is not None:
             return _ended(action, Status.SKIPPED, hindrance)
         reporter = self._workplace.receiving.reporter
         try:
-            outcome = self._done(action, placed)
+            with _told(action):
+                outcome = self._done(action)
         except ComfylockError as error:
-            if isinstance(error, DiskFullError | QuotaError):
-                self._ended[type(error)] = error.problem()
-            reporter.on(Finished(ref=action.pin.key, succeeded=False))
+            there = isinstance(error, _OF_ANOTHER_RUN) and self._is_there(action)
+            reporter.on(Finished(ref=action.pin.key, succeeded=there))
+            if there:
+                return _ended(action, Status.DONE, None)
+            self._note(action, error)
             status = Status.SKIPPED if isinstance(error, StoppedError) else Status.FAILED
             return _ended(action, status, error.problem(action.pin.key))
         reporter.on(Finished(ref=action.pin.key, succeeded=True))
         return outcome
 
+    def _is_there(self, action: Work) -> bool:
+        """Say whether another run has put the right file there meanwhile."""
+        pin = action.pin
+        found = found_in(self._workplace.destination(pin.key), pin.digests)
+        if found is not None:
+            self._brought[_leader(action)] = found
+        return found is not None
+
+    def _note(self, action: Work, error: ComfylockError) -> None:
+        """Keep what an error means for the actions that follow."""
+        self._errors[action.pin.key] = error
+        if isinstance(error, QuotaError):
+            self._quota = error.problem()
+        elif isinstance(error, DiskFullError) and not isinstance(error, NoRoomError):
+            self._full_disks[self._disk(action)] = error.problem()
+
+    def _disk(self, action: Work) -> int:
+        try:
+            return self._workplace.destination(action.pin.key).state_base.stat().st_dev
+        except (OSError, PlaceError):
+            return 0
+
     def _hindrance(self, action: Work) -> Problem | None:
         """Return why an action should not even begin."""
+        pin = action.pin
         if self._workplace.receiving.stop.is_set():
-            return StoppedError("stopped").problem(action.pin.key)
-        filling = action.new if isinstance(action, Replace) else action
-        awaited = self._outcomes.get(filling.after or "") if isinstance(filling, Link) else None
-        if awaited is not None and awaited.problem is not None:
-            return replace(awaited.problem, ref=action.pin.key)
-        if bytes_of(action) == 0:
-            return None
-        return next(iter(self._ended.values()), None)
+            return StoppedError("stopped").problem(pin.key)
+        filling = filling_of(action)
+        if isinstance(filling, Link):
+            if filling.after is None or filling.after in self._brought:
+                return None
+            if not isinstance(self._errors.get(filling.after), _OF_ONE_SPOT):
+                problem = self._outcomes[filling.after].problem
+                return None if problem is None else replace(problem, ref=pin.key)
+        elif filling is not None and filling.bytes_left == 0:
+            return None  # an earlier run has fetched it
+        if self._quota and all(isinstance(source, CivitaiSource) for source in pin.sources):
+            return replace(self._quota, ref=pin.key)
+        full = self._full_disks.get(self._disk(action)) if self._full_disks else None
+        return None if full is None else replace(full, ref=pin.key)
 
-    def _done(self, action: Work, placed: dict[str, LocalFile]) -> Outcome:
-        aside: Path | None = None
-        match action:
-            case Link():
-                self._link(action, placed)
-            case Download():
-                self._download(action, placed, old=None)
-            case Replace():
-                aside = self._replace(action, placed)
-            case _:
-                assert_never(action)
+    def _done(self, action: Work) -> Outcome:
+        old = action.old if isinstance(action, Replace) else None
+        filling = filling_of(action)
+        assert filling is not None, "work fills a spot"
+        if isinstance(filling, Link) and (filling.found or filling.after in self._brought):
+            aside = self._link(filling, old)
+        else:
+            # A link whose download could not be put in its own spot fetches for itself: the
+            # other's bytes are kept as a part.
+            aside = self._download(action, old)
         return _ended(action, Status.DONE, None, moved_aside=aside)
 
-    def _replace(self, action: Replace, placed: dict[str, LocalFile]) -> Path | None:
-        match action.new:
-            case Download() as download:
-                return self._download(download, placed, old=action.old)
-            case Link() as link:
-                return self._replace_by_link(link, action.old, placed)
-
-    def _link(self, link: Link, placed: dict[str, LocalFile]) -> None:
-        pin = link.pin
-        workplace = self._workplace
+    def _link(self, link: Link, old: LocalFile | None) -> Path | None:
+        pin, workplace = link.pin, self._workplace
         workplace.receiving.reporter.on(Started(ref=pin.key, act="link", total_bytes=pin.size))
-        source = self._source(link, placed)
         destination = workplace.destination(pin.key)
-        stat = link_file(source, destination, pin.digests, workplace.link_mode)
-        self._record(destination.path, stat, source.digests)
-        if stat.inode == source.stat.inode:
-            # A hard link moves the ctime of its source too: without this the source's own row in
-            # the cache would be void and a whole file be read again.
-            with workplace.guard:
-                known = workplace.cache.lookup(source.path, source.stat)
-                placed_by_us = known is not None and known.placed
-                workplace.cache.record(source.path, stat, source.digests, placed=placed_by_us)
-
-    def _source(self, link: Link, placed: dict[str, LocalFile]) -> LocalFile:
-        source = link.found if link.after is None else placed.get(link.after)
-        assert source is not None, "a link whose download failed is not begun"
-        return source
-
-    def _replace_by_link(self, link: Link, old: LocalFile, placed: dict[str, LocalFile]) -> Path:
-        destination = self._workplace.destination(link.pin.key)
-        self._source(link, placed)
-        aside = move_aside(destination, old)
-        try:
-            self._link(link, placed)
-        except ComfylockError:
-            move_back(destination, aside)
-            raise
+        seen = link.found or self._brought[link.after or ""]
+        with self._moving:
+            with self._aside(destination, old) as aside:
+                source = self._traces.now(seen)
+                stat = link_file(source, destination, pin.digests, workplace.link_mode)
+            self._record(destination.path, stat, source.digests, placed=True)
+            if is_one_file(stat, source.stat):
+                self._touched(source.stat, stat)
+        remove_leftovers(destination.partial_directory, frozenset({pin.digests.label}))
         return aside
 
-    def _download(
-        self, download: Download, placed: dict[str, LocalFile], old: LocalFile | None
-    ) -> Path | None:
-        pin = download.pin
+    def _download(self, action: Work, old: LocalFile | None) -> Path | None:
+        pin = action.pin
         destination = self._workplace.destination(pin.key)
+        require_way(destination, old)
         with opened_partial(destination) as (directory, shown_directory):
             part = claim_part(directory, shown_directory, pin.digests.label)
             self._fill(pin, part)
-            aside = None if old is None else move_aside(destination, old)
             try:
-                stat = publish(part.address, destination)
+                with self._moving if old else nullcontext(), self._aside(destination, old) as aside:
+                    stat = publish(part.address, destination)
+            except _OF_ANOTHER_RUN:
+                if not self._is_there(action):
+                    part.release()
+                    raise
+                part.discard()
+                return None
             except ComfylockError:
                 part.release()
-                if aside is not None:
-                    move_back(destination, aside)
                 raise
             part.close()
             remove_leftovers(shown_directory, frozenset({pin.digests.label}))
         digests = part.digests()
-        self._record(destination.path, stat, digests)
-        placed[pin.key] = LocalFile(path=destination.path, stat=stat, digests=digests, placed=True)
+        self._record(destination.path, stat, digests, placed=True)
+        self._brought[_leader(action)] = LocalFile(
+            path=destination.path, stat=stat, digests=digests, placed=True
+        )
         return aside
+
+    @contextmanager
+    def _aside(self, destination: Destination, old: LocalFile | None) -> Generator[Path | None]:
+        """Have the old file out of the way; it comes back when the new one cannot be placed."""
+        if old is None:
+            yield None
+            return
+        current = self._traces.now(old)
+        aside = move_aside(destination, current)
+        self._traces.moved(old.path, aside)
+        with suppress(OSError):  # a link whose file has gone meanwhile
+            stat = stat_of(aside.stat())
+            self._touched(current.stat, stat)
+            self._record(aside, stat, old.digests, placed=old.placed)
+        try:
+            yield aside
+        except ComfylockError as error:
+            self._put_back(destination, old, aside, error)
+            raise
+
+    def _put_back(
+        self, destination: Destination, old: LocalFile, aside: Path, error: ComfylockError
+    ) -> None:
+        try:
+            stat = move_back(destination, aside)
+        except PlaceError:
+            error.hint = f"The file that was there is now {aside}"
+            return
+        self._touched(self._traces.now(old).stat, stat)
+        self._traces.moved(old.path, old.path)
+
+    def _touched(self, before: FileStat, after: FileStat) -> None:
+        """Note that an act of ours, which changed no byte, has left a file like this."""
+        self._traces.touched(before, after)
+        with self._workplace.guard:
+            self._workplace.cache.carry_over(before, after)
 
     def _fill(self, pin: Pin, part: Part) -> None:
         """Bring a part to the locked content, or give back what is worth keeping of it."""
@@ -277,7 +377,7 @@ class _Crew:
             )
             receive(pin, part, self._workplace.receiving)
             part.seal()
-        except DiskError:
+        except (DiskError, HashMismatchError):
             # After a failed write or sync the cache may show bytes that never reached the disk.
             part.discard()
             raise
@@ -285,9 +385,25 @@ class _Crew:
             part.release()
             raise
 
-    def _record(self, path: Path, stat: FileStat, digests: Digests) -> None:
+    def _record(self, path: Path, stat: FileStat, digests: Digests, *, placed: bool) -> None:
         with self._workplace.guard:
-            self._workplace.cache.record(path, stat, digests, placed=True)
+            self._workplace.cache.record(path, stat, digests, placed=placed)
+
+
+@contextmanager
+def _told(action: Work) -> Generator[None]:
+    """Tell what the system says in our words, so that it is one model's failure and no more."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_fault(error, target_of(action), "place") from error
+
+
+def _leader(action: Work) -> str:
+    """Return the key of the download that an action belongs to, be it its own."""
+    filling = filling_of(action)
+    after = filling.after if isinstance(filling, Link) else None
+    return after or action.pin.key
 
 
 def _ended(

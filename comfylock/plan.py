@@ -11,7 +11,7 @@ Rules, strongest first:
 Pure: reads no clock, no disk and no network.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -137,6 +137,17 @@ def name_of(action: Action) -> str:
     return type(action).__name__.lower()
 
 
+def filling_of(action: Action) -> Link | Download | None:
+    """Return how an action fills its spot, ``None`` where it does not."""
+    match action:
+        case Link() | Download():
+            return action
+        case Replace():
+            return action.new
+        case Keep() | Blocked():
+            return None
+
+
 def target_of(action: Action) -> Path:
     """Return where the action's file lies or will lie."""
     match action:
@@ -159,7 +170,7 @@ def make_plan(pins: Iterable[Pin], inventory: Inventory, policy: Policy) -> Plan
         _decide(pin, inventory.spots[pin.key], inventory, policy)
         for pin in sorted(pins, key=lambda pin: pin.key)
     ]
-    return Plan(actions=tuple(_fit(_download_once(planned, inventory, policy), inventory)))
+    return Plan(actions=tuple(_fit(planned, inventory, policy)))
 
 
 def _decide(pin: Pin, spot: Spot, inventory: Inventory, policy: Policy) -> Action:
@@ -238,12 +249,21 @@ def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
+_OBSTACLE_HINTS = {
+    "permission": "Check who owns it and may read it",
+    "busy": "Wait until the program that writes it is done",
+    "disk-error": "Check the disk",
+    "unsafe-path": "Put a folder in place of the link: only a folder's own directory may be one",
+}
+
+
 def _obstacle_problem(pin: Pin, obstacle: Obstacle) -> Problem:
+    hint = _OBSTACLE_HINTS.get(obstacle.slug, "Move it out of the way")
     return Problem(
         slug=obstacle.slug,
         ref=pin.key,
-        message=f"{obstacle.path} is {obstacle.reason}, where {pin.key} belongs",
-        hint="Move it out of the way and run `comfylock install` again",
+        message=f"{obstacle.path}, where {pin.key} belongs, is {obstacle.reason}",
+        hint=f"{hint}, then run `comfylock install` again",
     )
 
 
@@ -270,40 +290,6 @@ def _shadowed_problem(pin: Pin, found: LocalFile) -> Problem:
     )
 
 
-def _download_once(actions: Sequence[Action], inventory: Inventory, policy: Policy) -> list[Action]:
-    """Turn all but the first download of one content into links to the first's result."""
-    first: dict[str, Download] = {}
-    result: list[Action] = []
-    for action in actions:
-        filling = action.new if isinstance(action, Replace) else action
-        if not isinstance(filling, Download):
-            result.append(action)
-            continue
-        label = filling.pin.digests.label
-        leader = first.setdefault(label, filling)
-        if leader is filling:
-            result.append(action)
-            continue
-        link = Link(
-            pin=filling.pin,
-            source=leader.target,
-            target=filling.target,
-            room_bytes=_link_room(
-                inventory.spots[leader.pin.key].file_system,
-                inventory.spots[filling.pin.key],
-                filling.pin.size or 0,
-                policy,
-            ),
-            after=leader.pin.key,
-        )
-        result.append(
-            Replace(pin=action.pin, old=action.old, new=link)
-            if isinstance(action, Replace)
-            else link
-        )
-    return result
-
-
 @dataclass(slots=True)
 class _Room:
     """Free bytes per file system while a plan is being fitted; a running count, not a value."""
@@ -321,33 +307,63 @@ class _Room:
         return 0
 
 
-def _fit(actions: Sequence[Action], inventory: Inventory) -> list[Action]:
+def _fit(
+    actions: Sequence[Action], inventory: Inventory, policy: Policy
+) -> Generator[Action, None, None]:
+    """Yield each action, blocked where it does not fit.
+
+    Of one content only the first download that fits remains, the others are links to its result.
+    """
     room = _Room(left=dict(inventory.free_bytes))
-    fitted: list[Action] = []
-    blocked: set[str] = set()
-    for action in actions:
+    bringing: dict[str, Download] = {}
+    for wanted in actions:
+        action = _follow(wanted, bringing, inventory, policy)
         spot = inventory.spots[action.pin.key]
         needed = _room_needed(action)
-        filling = action.new if isinstance(action, Replace) else action
-        waits_in_vain = isinstance(filling, Link) and filling.after in blocked
-        missing = needed if waits_in_vain else room.take(spot.file_system, needed)
-        if missing or waits_in_vain:
-            blocked.add(action.pin.key)
+        missing = room.take(spot.file_system, needed)
+        if missing:
             problem = _no_room_problem(action.pin, spot, needed, missing)
-            fitted.append(Blocked(pin=action.pin, target=spot.target, problem=problem))
-        else:
-            fitted.append(action)
-    return fitted
+            yield Blocked(pin=action.pin, target=spot.target, problem=problem)
+            continue
+        filling = filling_of(action)
+        if isinstance(filling, Download):
+            digests = filling.pin.digests
+            bringing |= dict.fromkeys(filter(None, (digests.sha256, digests.blake3)), filling)
+        yield action
+
+
+def _follow(
+    action: Action, bringing: Mapping[str, Download], inventory: Inventory, policy: Policy
+) -> Action:
+    """Return a link to what another download brings, in place of a second one of that content."""
+    filling = filling_of(action)
+    if not isinstance(filling, Download):
+        return action
+    digests = filling.pin.digests
+    first = bringing.get(digests.blake3 or "") or bringing.get(digests.sha256 or "")
+    if first is None or not first.pin.digests.agrees(digests):
+        return action
+    source_system = inventory.spots[first.pin.key].file_system
+    spot = inventory.spots[filling.pin.key]
+    link = Link(
+        pin=filling.pin,
+        source=first.target,
+        target=filling.target,
+        room_bytes=_link_room(source_system, spot, filling.pin.size or 0, policy),
+        after=first.pin.key,
+    )
+    if isinstance(action, Replace):
+        return Replace(pin=action.pin, old=action.old, new=link)
+    return link
 
 
 def _room_needed(action: Action) -> int:
-    filling = action.new if isinstance(action, Replace) else action
-    match filling:
-        case Download():
-            return filling.bytes_left or 0
-        case Link():
-            return filling.room_bytes
-        case Keep() | Blocked():
+    match filling_of(action):
+        case Download(bytes_left=left):
+            return left or 0
+        case Link(room_bytes=room):
+            return room
+        case None:
             return 0
 
 

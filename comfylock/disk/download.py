@@ -165,7 +165,7 @@ def _receive_whole(pin: Pin, source: Source, part: Part, receiving: Receiving) -
         try:
             _receive_once(pin, source, part, receiving)
         except PassingError as error:
-            fruitless = 1 if part.size > furthest else fruitless + 1
+            fruitless = 0 if part.size > furthest else fruitless + 1
             furthest = max(furthest, part.size)
             if fruitless >= receiving.patience.tries:
                 raise _given_up(pin, part, error, fruitless) from error
@@ -222,9 +222,9 @@ def _take(pin: Pin, piece: bytes | memoryview, part: Part, receiving: Receiving)
     receiving.reporter.on(Advanced(ref=pin.key, count=len(piece)))
 
 
-def _wait(pin: Pin, error: PassingError, tries: int, receiving: Receiving) -> None:
+def _wait(pin: Pin, error: PassingError, fruitless: int, receiving: Receiving) -> None:
     asked, patience = error.retry_after_s, receiving.patience
-    planned = min(patience.longest_wait_s, patience.first_wait_s * 2.0 ** (tries - 1))
+    planned = min(patience.longest_wait_s, patience.first_wait_s * 2.0 ** max(0, fruitless - 1))
     seconds = planned * random.uniform(0.75, 1.25) if asked is None else asked  # noqa: S311
     receiving.reporter.on(
         Noted(message=f"{pin.key}: {error.message}; trying again in {seconds:.0f} s")

@@ -14,7 +14,7 @@ import contextlib
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -89,6 +89,17 @@ class HashCache:
         name = self._name(path)
         self._loaded()[name] = row
         self._append(_render(name, row))
+
+    def carry_over(self, before: FileStat, after: FileStat) -> None:
+        """Take all names of a file over to how an act of ours, which changed no byte, has left it.
+
+        Linking a file moves the ctime of every name that it has: their rows would be void, and
+        the next run would read the whole file again.
+        """
+        rows = self._loaded()
+        for name in [name for name, row in rows.items() if row.stat == before]:
+            rows[name] = row = replace(rows[name], stat=after)
+            self._append(_render(name, row))
 
     def compact(self) -> None:
         """Rewrite the file without the rows that later ones replaced, once that is worth it."""

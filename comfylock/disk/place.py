@@ -59,6 +59,11 @@ class Destination:
         """The directory whose ``.comfylock`` is on the destination's file system."""
         return state_base(self.primary, self.path)
 
+    @property
+    def partial_directory(self) -> Path:
+        """Where the parts for this spot lie, if there are any."""
+        return self.state_base.joinpath(*PARTIAL_STEPS)
+
 
 @contextmanager
 def opened_parent(destination: Destination) -> Generator[tuple[int, str]]:
@@ -97,13 +102,15 @@ def require_way(destination: Destination, old: LocalFile | None) -> None:
                 raise _appeared(destination)
 
 
-def holds(destination: Destination, wanted: Digests) -> bool:
-    """Say whether a spot holds the wanted content by now; reads the whole file."""
+def found_in(destination: Destination, wanted: Digests) -> LocalFile | None:
+    """Return what lies in a spot if it is the wanted content by now; reads the whole file."""
     try:
-        _, digests = hash_file(destination.path, needed_to_check(wanted))
+        stat, digests = hash_file(destination.path, needed_to_check(wanted))
     except (ComfylockError, FileNotFoundError):
-        return False
-    return digests.agrees(wanted)
+        return None
+    if not digests.agrees(wanted):
+        return None
+    return LocalFile(path=destination.path, stat=stat, digests=digests)
 
 
 def publish(source: Address, destination: Destination) -> FileStat:
@@ -229,22 +236,26 @@ def _hard_link(
         try:
             sync(file.fileno())  # the user may have copied it here a moment ago
             os.link(source.path, last, dst_dir_fd=parent)
+            sync(parent)
+            stat = stat_of(os.stat(last, dir_fd=parent, follow_symlinks=False))
         except FileExistsError as error:
             raise _appeared(destination) from error
         except OSError as error:
             if error.errno == errno.EXDEV or error.errno in NO_HARD_LINKS:
                 return None
             raise disk_fault(error, destination.path, "link") from error
-        stat = stat_of(os.stat(last, dir_fd=parent, follow_symlinks=False))
-        if (stat.inode, stat.size, stat.mtime_ns) != (
-            source.stat.inode,
-            source.stat.size,
-            source.stat.mtime_ns,
-        ):
-            os.unlink(last, dir_fd=parent)
+        if not is_one_file(stat, source.stat):
+            _remove((parent, last))
             raise _changed(source, "changed while it was linked")
-        sync(parent)
         return stat
+
+
+def is_one_file(one: FileStat, other: FileStat) -> bool:
+    """Say whether two names are of one file that was not written to in between.
+
+    The number alone does not tell: a copy on another disk may by chance have the same.
+    """
+    return (one.inode, one.size, one.mtime_ns) == (other.inode, other.size, other.mtime_ns)
 
 
 def _symlink(

@@ -20,9 +20,7 @@ Address = tuple[int, str]
 
 _NOREPLACE = 1
 # EPERM may be a container's filter of system calls; if it is more, the next way says so too.
-_NOT_KNOWN = frozenset(
-    {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM}
-)
+_NOT_KNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
 
 
 def rename_without_clobber(old: Address, new: Address) -> None:

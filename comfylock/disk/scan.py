@@ -5,6 +5,7 @@ content, files whose size is the wanted one. A pin without a known size is searc
 file name alone. Symlinked folders are followed, as ComfyUI does, each directory once.
 """
 
+import errno
 import os
 import stat as stat_bits
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from comfylock.directories import ModelDirectories
 from comfylock.disk.hashcache import HashCache, is_settled, now_ns, stat_of
-from comfylock.disk.parts import partial_bytes
+from comfylock.disk.parts import PARTIAL_STEPS, partial_bytes
 from comfylock.disk.read import hash_file
 from comfylock.disk.tree import existing_parent
 from comfylock.errors import BusyError, PlaceError
@@ -25,7 +26,8 @@ from comfylock.lockfile.model import Pin
 from comfylock.names import basename, split_key
 from comfylock.workers import side_by_side
 
-_SKIPPED_DIRECTORIES = frozenset({".git", "partial"})
+# Parts are no whole files, and a repository's objects are not models.
+_PASSED_OVER = (os.sep + os.path.join(*PARTIAL_STEPS), f"{os.sep}.git")  # noqa: PTH118
 _HASHING_THREADS = 4
 
 
@@ -74,8 +76,8 @@ class Scanner:
         Files that cannot be read are obstacles of their spot, never an error of the whole.
         """
         spots = self._spots(pins)
-        lacking = [pin for pin in pins if not _holds(spots[pin.key], pin)]
-        spares = self._spares(lacking) if lacking else ()
+        lacking = [pin for pin in pins if not _is_content(spots[pin.key].found, pin)]
+        spares = self._spares(lacking, spots) if lacking else ()
         return Inventory(
             spots=spots,
             spares=spares,
@@ -119,19 +121,44 @@ class Scanner:
         for pin in pins:
             self._look(pin, contents, wishes)
         hashed = self._hash_all(list(wishes.values()), verify=self._verify)
-        spots: dict[str, Spot] = {}
         file_systems = _FileSystems()
+        spots: dict[str, Spot] = {}
         for pin in pins:
             wish = wishes.get(pin.key)
             content = hashed[wish.path] if wish else contents[pin.key]
-            target = self._directories.target(split_key(pin.key)[0]) / split_key(pin.key)[1]
+            folder, name = split_key(pin.key)
+            target = self._directories.target(folder) / name
             spots[pin.key] = Spot(
                 key=pin.key,
                 target=target,
-                found=content,
+                found=self._in_the_way(pin, target, content),
                 file_system=file_systems.number(target.parent),
             )
         return spots
+
+    def _in_the_way(self, pin: Pin, target: Path, content: Content) -> Content:
+        """Return what counts of what was found: other content behind the target does not.
+
+        ComfyUI loads the first file in its search order, so a new file in the target wins over
+        one that lies behind it.
+        """
+        if content is not None and content.path != target and not _is_content(content, pin):
+            order = list(self._candidate_paths(pin.key))
+            if order.index(str(content.path)) > order.index(str(target)):
+                content = None
+        return self._link_on_the_way(pin.key) if content is None else content
+
+    def _link_on_the_way(self, key: str) -> Obstacle | None:
+        """Return a link below the folder's directory: nothing is placed behind one."""
+        folder, name = split_key(key)
+        path = self._directories.target(folder)
+        for step in name.split("/")[:-1]:
+            path = path / step
+            if path.is_symlink():
+                return Obstacle(
+                    path=path, slug="unsafe-path", reason="a link below a models folder"
+                )
+        return None
 
     def _look(self, pin: Pin, contents: dict[str, Content], wishes: dict[str, _Wish]) -> None:
         """Find what lies in a pin's spot: nothing, an obstacle, or a file to be hashed."""
@@ -140,26 +167,24 @@ class Scanner:
             try:
                 status = os.stat(path)  # noqa: PTH116 - strings are several times faster here
             except FileNotFoundError:
-                if os.path.islink(path):  # noqa: PTH114
-                    contents[pin.key] = Obstacle(
-                        path=Path(path), slug="path-occupied", reason="a link that leads nowhere"
-                    )
-                    return
-                continue
-            except OSError as error:
-                reason = f"unreadable ({error.strerror})"
-                contents[pin.key] = Obstacle(path=Path(path), slug="permission", reason=reason)
-                return
-            if stat_bits.S_ISREG(status.st_mode):
-                algorithms = needed_to_check(pin.digests)
-                wishes[pin.key] = _Wish(path=path, status=status, algorithms=algorithms)
-            else:
+                if not os.path.islink(path):  # noqa: PTH114
+                    continue
                 contents[pin.key] = Obstacle(
-                    path=Path(path), slug="path-occupied", reason=_kind_of(status)
+                    path=Path(path), slug="path-occupied", reason="a link that leads nowhere"
                 )
+            except OSError as error:
+                contents[pin.key] = _unreadable(path, error)
+            else:
+                if stat_bits.S_ISREG(status.st_mode):
+                    algorithms = needed_to_check(pin.digests)
+                    wishes[pin.key] = _Wish(path=path, status=status, algorithms=algorithms)
+                else:
+                    contents[pin.key] = Obstacle(
+                        path=Path(path), slug="path-occupied", reason=_kind_of(status)
+                    )
             return
 
-    def _spares(self, lacking: Sequence[Pin]) -> tuple[Spare, ...]:
+    def _spares(self, lacking: Sequence[Pin], spots: Mapping[str, Spot]) -> tuple[Spare, ...]:
         sizes = {pin.size for pin in lacking if pin.size is not None}
         names = {basename(pin.key).casefold() for pin in lacking if pin.size is None}
         algorithms = tuple(
@@ -171,10 +196,17 @@ class Scanner:
             if status.st_size in sizes or os.path.basename(path).casefold() in names  # noqa: PTH119
         ]
         systems = {wish.path: wish.status.st_dev for wish in wishes}
+        found = self._hash_all(wishes)
+        for spot in spots.values():
+            # Hashed already: of use also where the lock knows no size, or a wrong one.
+            if isinstance(spot.found, LocalFile) and str(spot.found.path) not in found:
+                found[str(spot.found.path)] = spot.found
+                systems[str(spot.found.path)] = _device(spot.found.path)
         return tuple(
             Spare(file=content, file_system=systems[path])
-            for path, content in sorted(self._hash_all(wishes).items())
+            for path, content in sorted(found.items())
             if isinstance(content, LocalFile)
+            and any(content.digests.agrees(pin.digests) for pin in lacking)
         )
 
     def _hash_all(
@@ -250,8 +282,26 @@ class _FileSystems:
         return self._numbers[directory]
 
 
-def _holds(spot: Spot, pin: Pin) -> bool:
-    return isinstance(spot.found, LocalFile) and spot.found.digests.agrees(pin.digests)
+def _is_content(content: Content, pin: Pin) -> bool:
+    return isinstance(content, LocalFile) and content.digests.agrees(pin.digests)
+
+
+def _device(path: Path) -> int:
+    try:
+        return path.stat().st_dev
+    except OSError:
+        return -1  # gone by now: linking will say so
+
+
+def _unreadable(path: str, error: OSError) -> Obstacle:
+    if isinstance(error, NotADirectoryError):
+        reason, slug = "not to be reached: a file lies where a folder is needed", "path-occupied"
+    elif error.errno == errno.ELOOP:
+        reason, slug = "a link that leads in a circle", "path-occupied"
+    else:
+        slug = "permission" if isinstance(error, PermissionError) else "disk-error"
+        reason = f"unreadable ({error.strerror})"
+    return Obstacle(path=Path(path), slug=slug, reason=reason)
 
 
 def _kind_of(status: os.stat_result) -> str:
@@ -288,7 +338,7 @@ def _walk(roots: Iterable[Path]) -> Iterator[tuple[str, os.stat_result]]:
             if found is None:
                 continue
             if stat_bits.S_ISDIR(found.st_mode):
-                if entry.name not in _SKIPPED_DIRECTORIES:
+                if not entry.path.endswith(_PASSED_OVER):
                     waiting.append(entry.path)
             elif (
                 stat_bits.S_ISREG(found.st_mode) and (found.st_dev, found.st_ino) not in seen_files

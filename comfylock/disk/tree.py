@@ -9,7 +9,7 @@ lost that race 136 times in 20,000 when it was tried.
 import errno
 import os
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from comfylock.disk.faults import disk_fault
@@ -154,11 +154,10 @@ def _mount(directory: Path) -> tuple[int, str]:
     """Return what names the mount of a directory: its device, and on Linux the mount's id."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        device = os.fstat(handle).st_dev
-        facts = Path(f"/proc/self/fdinfo/{handle}").read_text(encoding="ascii")
-    except FileNotFoundError:
-        return device, ""
-    else:
-        return device, "".join(line for line in facts.splitlines() if line.startswith("mnt_id"))
+        facts = ""
+        with suppress(FileNotFoundError):
+            facts = Path(f"/proc/self/fdinfo/{handle}").read_text(encoding="ascii")
+        ids = [line for line in facts.splitlines() if line.startswith("mnt_id")]
+        return os.fstat(handle).st_dev, "".join(ids)
     finally:
         os.close(handle)
