@@ -18,7 +18,7 @@ import sysconfig
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,7 @@ class Hub:
 
 
 @contextmanager
-def running_hub(folder: Path) -> Iterator[Hub]:
+def running_hub(folder: Path) -> Generator[Hub]:
     """Run the stand-in until the block ends; its output goes to a file in `folder`."""
     ready = folder / "ready.json"
     command = [sys.executable, "-m", "tests.standin", "--ready-file", str(ready)]
@@ -224,7 +224,7 @@ def _show(output: str) -> None:
 
 
 @contextmanager
-def set_stage() -> Iterator[Stage]:
+def set_stage() -> Generator[Stage]:
     """Build the temporary folder and run the stand-in; both are gone at the end."""
     # Resolved, as comfylock prints it: macOS reaches its folder for such things through a link.
     home = Path(tempfile.mkdtemp(prefix="comfylock-demo-")).resolve()

@@ -1,0 +1,136 @@
+"""`scan`, `status`, `check` and `verify`: questions that change nothing."""
+
+import json
+
+from tests.test_lock_command import INK, PAPER, shelves, write  # noqa: F401
+from tests.world import bytes_of, pin_of
+
+
+def test_scan_tells_folder_name_node_and_evidence(world):
+    write(world, "a.json", "SDXL\\ink.safetensors")
+
+    done = world.here("scan", "workflows", "--json")
+
+    assert done.code == 0
+    [found] = done.document["references"]
+    assert (found["workflow"], found["node"], found["type"]) == (
+        "workflows/a.json",
+        "1",
+        "LoraLoader",
+    )
+    assert (found["input"], found["name"]) == ("lora_name", "SDXL\\ink.safetensors")
+    assert (found["folder"], found["key"]) == ("loras", "loras/SDXL/ink.safetensors")
+    assert (found["kind"], found["active"], found["found"]) == ("file", True, "node")
+
+
+def test_scan_reports_broken_files_by_path_and_goes_on(world):
+    write(world, "a.json", INK)
+    (world.project / "workflows" / "cut.json").write_text('{"1": {"class_', "utf-8")
+
+    done = world.here("scan", "workflows", "--json")
+
+    assert done.code == 0
+    assert [each["path"] for each in done.document["skipped"]] == ["workflows/cut.json"]
+    assert len(done.document["references"]) == 1
+
+
+def test_scan_needs_no_lock_no_models_folder_and_no_network(world):
+    write(world, "a.json", INK)
+
+    done = world.here("scan", "workflows", COMFYLOCK_MODELS_DIR="", COMFYLOCK_CIVITAI_URL="")
+
+    assert done.code == 0
+    assert world.hub.requests == ()
+
+
+def test_status_says_how_each_model_stands_and_always_ends_well(world):
+    world.lock(pin_of(111), pin_of(112), pin_of(113))
+    world.put("loras/ink.safetensors", bytes_of(111))
+    world.put("loras/paper.safetensors", b"something else")
+
+    done = world.here("status", "--json")
+
+    assert done.code == 0
+    states = {each["ref"]: each["state"] for each in done.document["models"]}
+    assert states == {
+        "loras/brush.safetensors": "missing",
+        "loras/ink.safetensors": "present",
+        "loras/paper.safetensors": "different",
+    }
+    assert done.document["summary"]["bytes_to_fetch"] == 20_000
+    assert world.hub.requests == ()
+
+
+def test_status_without_a_lock_says_so(world):
+    done = world.here("status", "--json")
+
+    assert done.code == 0
+    assert done.document["lock"] == "missing"
+
+
+def test_check_is_content_only_when_all_agree(world):
+    write(world, "a.json", INK)
+    assert world.here("lock", "workflows").code == 0
+    assert world.here("check").code == 1
+    assert world.here("install").code == 0
+
+    done = world.here("check", "--json")
+
+    assert (done.code, done.document["ok"], done.document["lock"]) == (0, True, "fresh")
+
+
+def test_check_names_the_missing_model_and_the_next_step(world):
+    world.lock(pin_of(111))
+
+    done = world.here("check")
+
+    assert done.code == 1
+    assert "error[drift]: loras/ink.safetensors is not there" in done.err
+    assert "hint: Run `comfylock install`" in done.err
+
+
+def test_check_finds_a_stale_lock(world):
+    write(world, "a.json", INK)
+    assert world.here("lock", "workflows").code == 0
+    assert world.here("install").code == 0
+    write(world, "a.json", INK, PAPER)
+
+    done = world.here("check", "--json")
+
+    assert (done.code, done.document["lock"]) == (1, "stale")
+    assert [each["slug"] for each in done.document["errors"]] == ["lock-stale"]
+
+
+def test_verify_finds_a_changed_byte_that_no_stat_shows(world):
+    """The hash cache is not asked: every byte is read."""
+    world.lock(pin_of(111))
+    assert world.here("install").code == 0
+    path = world.spot("loras/ink.safetensors")
+    row = world.models / ".comfylock" / "hashes.jsonl"
+    assert row.exists()
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 1
+    path.write_bytes(content)
+
+    assert world.here("verify").code == 1
+    assert world.here("check", "--verify", "full").code == 1
+
+
+def test_deny_makes_a_pickle_a_finding_even_when_it_is_there(world):
+    world.lock(pin_of(117, key="upscale_models/upscaler.pth", format="pickle"))
+    assert world.here("install").code == 0
+    (world.project / "comfylock.toml").write_text('[lock]\nformats = "deny"\n', "utf-8")
+
+    done = world.here("check", "--json")
+
+    assert [each["slug"] for each in done.document["errors"]] == ["unsafe-format"]
+
+
+def test_json_is_one_document_whatever_happens(world):
+    for arguments in (["status", "--frob"], ["frob", "--json"], ["check"], ["scan", "nowhere"]):
+        done = world.run(*arguments, "--json")
+        document = json.loads(done.out)
+        assert document["schema"] == 1
+        assert document["ok"] is (done.code == 0)
+        assert done.code == 2
+        assert document["errors"]

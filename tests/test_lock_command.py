@@ -1,0 +1,348 @@
+"""`comfylock lock`, from workflows and the stand-in to comfy.lock."""
+
+import json
+import tomllib
+from typing import Any
+
+import pytest
+
+from tests.standin.catalogue import file, model, version
+from tests.standin.server import Fault
+from tests.world import SHELVES, World
+
+INK, PAPER = "ink.safetensors", "paper-grain.safetensors"
+GRAIN = model(
+    8, "Paper Grain", "LORA", versions=[version(81, "v1", files=[file(811, PAPER, size=5_000)])]
+)
+
+
+@pytest.fixture(autouse=True)
+def shelves(hub):
+    """File names are not searchable: each file's words are those of its model."""
+    hub.replace(SHELVES.with_model(GRAIN))
+
+
+def graph(*loras: str) -> str:
+    """An API-format workflow with one LoraLoader per name."""
+    nodes = {
+        str(number): {"class_type": "LoraLoader", "inputs": {"lora_name": name}}
+        for number, name in enumerate(loras, start=1)
+    }
+    return json.dumps(nodes)
+
+
+def write(world: World, name: str, *loras: str) -> None:
+    path = world.project / "workflows" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(graph(*loras), encoding="utf-8")
+
+
+def locked(world: World) -> dict[str, Any]:
+    return tomllib.loads(world.lock_path.read_text("utf-8"))
+
+
+def test_an_exact_file_name_is_pinned_with_ids_hashes_and_evidence(world):
+    write(world, "a.json", INK)
+
+    done = world.here("lock", "workflows", "--json")
+
+    assert done.code == 0
+    pin = locked(world)["model"]["loras/ink.safetensors"]
+    held = SHELVES.file(111)
+    assert (pin["sha256"], pin["blake3"]) == (held.sha256, held.blake3)
+    assert pin["sources"] == [{"type": "civitai", "model": 1, "version": 11, "file": 111}]
+    [change] = done.document["changes"]
+    assert (change["ref"], change["change"]) == ("loras/ink.safetensors", "added")
+    assert change["evidence"] == "filename"
+
+
+def test_locking_twice_gives_the_same_bytes_and_asks_nobody(world):
+    """With nothing changed no request is made, even with an empty response cache."""
+    write(world, "a.json", INK, "nowhere.safetensors")
+    assert world.here("lock", "workflows").code == 1
+    first = world.lock_path.read_bytes()
+    world.hub.clear_requests()
+
+    again = world.here("lock", COMFYLOCK_CACHE_DIR=str(world.root / "other-cache"))
+
+    assert again.code == 1
+    assert world.lock_path.read_bytes() == first
+    assert world.hub.requests == ()
+
+
+def test_the_lock_does_not_depend_on_the_order_of_workflows_and_paths(world):
+    write(world, "a.json", INK, PAPER)
+    write(world, "b.json", PAPER, INK)
+    assert world.here("lock", "workflows/b.json", "workflows/a.json").code == 0
+    first = world.lock_path.read_bytes()
+    world.lock_path.unlink()
+
+    assert world.here("lock", "workflows/a.json", "workflows/b.json").code == 0
+
+    assert world.lock_path.read_bytes() == first
+
+
+def test_what_is_not_found_is_recorded_told_and_ends_with_one(world):
+    write(world, "a.json", INK, "nowhere.safetensors")
+
+    done = world.here("lock", "workflows", "--json")
+
+    assert done.code == 1
+    assert locked(world)["workflow"]["workflows/a.json"]["unresolved"] == [
+        "loras/nowhere.safetensors"
+    ]
+    assert [each["ref"] for each in done.document["unresolved"]] == ["loras/nowhere.safetensors"]
+    assert "loras/ink.safetensors" in locked(world)["model"]
+
+
+def test_a_name_with_two_contents_is_ambiguous_and_lists_both(world):
+    other = model(
+        9, "Other Ink", "LORA", versions=[version(91, "v1", files=[file(911, INK, size=999)])]
+    )
+    world.hub.replace(SHELVES.with_model(GRAIN).with_model(other))
+    write(world, "a.json", INK)
+
+    done = world.here("lock", "workflows", "--json")
+
+    assert done.code == 1
+    [ambiguous] = done.document["ambiguous"]
+    assert {each["file"] for each in ambiguous["candidates"]} == {111, 911}
+    assert "model" not in locked(world)
+
+
+def test_a_failed_look_up_leaves_its_reference_out_so_that_the_next_run_asks(world):
+    """A network fault is no answer: the lock stays stale for it."""
+    write(world, "a.json", INK)
+    assert world.here("lock", "workflows").code == 0
+    write(world, "b.json", PAPER)
+    world.hub.fault(Fault(match="/api/v1/", kind="status", status=400, times=None))
+
+    failed = world.here("lock")
+
+    assert failed.code == 2
+    assert "workflows/b.json" not in locked(world)["workflow"]
+    world.hub.clear_faults()
+    assert world.here("lock").code == 0
+    assert "loras/paper-grain.safetensors" in locked(world)["model"]
+
+
+def test_nobody_to_ask_ends_with_two_and_writes_nothing(world):
+    write(world, "a.json", INK)
+
+    done = world.here("lock", "workflows", "--offline")
+
+    assert done.code == 2
+    assert "error[offline]" in done.err
+    assert not world.lock_path.exists()
+
+
+def test_a_workflow_that_broke_keeps_what_the_lock_knew_of_it(world):
+    write(world, "a.json", INK)
+    write(world, "b.json", PAPER)
+    assert world.here("lock", "workflows").code == 0
+    before = world.lock_path.read_bytes()
+    (world.project / "workflows" / "a.json").write_text(graph(INK)[:20], encoding="utf-8")
+
+    done = world.here("lock")
+
+    assert done.code == 1
+    assert "error[workflow-invalid]" in done.err
+    assert "a.json" in done.err
+    assert world.lock_path.read_bytes() == before
+
+
+def test_a_file_that_is_no_workflow_is_passed_over_in_a_folder_and_refused_by_name(world):
+    write(world, "a.json", INK)
+    (world.project / "workflows" / "notes.json").write_text('{"a": 1}', encoding="utf-8")
+
+    quiet = world.here("lock", "workflows")
+    named = world.here("lock", "workflows/notes.json")
+
+    assert quiet.code == 0
+    assert "notes.json" not in quiet.text
+    assert named.code == 1
+    assert "is not a ComfyUI workflow" in named.err
+    assert locked(world)["inputs"] == ["workflows"]
+
+
+def test_a_path_that_is_not_there_changes_nothing(world):
+    write(world, "a.json", INK)
+    assert world.here("lock", "workflows").code == 0
+    before = world.lock_path.read_bytes()
+
+    done = world.here("lock", "workflow")
+
+    assert done.code == 2
+    assert "error[path-missing]" in done.err
+    assert world.lock_path.read_bytes() == before
+
+
+def test_a_name_that_leads_outside_is_never_pinned(world):
+    write(world, "a.json", "../../ink.safetensors", INK)
+
+    done = world.here("lock", "workflows")
+
+    assert done.code == 1
+    assert "error[unsafe-path]" in done.err
+    assert list(locked(world)["model"]) == ["loras/ink.safetensors"]
+
+
+def test_a_local_file_is_pinned_by_its_hash_whatever_its_name_says(world):
+    """The bytes decide: the file is looked up by hash, and its name is the workflow's."""
+    write(world, "a.json", "my-own-name.safetensors")
+    world.put("loras/my-own-name.safetensors", SHELVES.file(112).payload.read())
+
+    assert world.here("lock", "workflows").code == 0
+
+    pin = locked(world)["model"]["loras/my-own-name.safetensors"]
+    assert pin["evidence"] == "hash"
+    assert pin["sources"] == [{"type": "civitai", "model": 1, "version": 12, "file": 112}]
+
+
+def test_a_file_on_no_hub_is_pinned_by_hash_alone(world):
+    write(world, "a.json", "mine.safetensors")
+    world.put("loras/mine.safetensors", b"my own bytes")
+
+    assert world.here("lock", "workflows").code == 0
+
+    pin = locked(world)["model"]["loras/mine.safetensors"]
+    assert (pin["evidence"], pin["sources"], pin["size"]) == ("local", [], 12)
+
+
+def test_a_file_that_turns_up_later_settles_an_unresolved_reference(world):
+    write(world, "a.json", "mine.safetensors")
+    assert world.here("lock", "workflows").code == 1
+
+    world.put("loras/mine.safetensors", b"my own bytes")
+
+    assert world.here("lock").code == 0
+    assert "unresolved" not in locked(world)["workflow"]["workflows/a.json"]
+
+
+def test_check_tells_each_difference_and_writes_nothing(world):
+    write(world, "a.json", INK)
+    assert world.here("lock", "workflows").code == 0
+    assert world.here("lock", "--check").code == 0
+    before = world.lock_path.read_bytes()
+    write(world, "a.json", PAPER)
+    world.hub.clear_requests()
+
+    done = world.here("lock", "--check")
+
+    assert done.code == 1
+    assert "workflows/a.json  + loras/paper-grain.safetensors" in done.err
+    assert "workflows/a.json  - loras/ink.safetensors" in done.err
+    assert world.lock_path.read_bytes() == before
+    assert world.hub.requests == ()
+
+
+def test_a_dry_run_says_what_would_change_and_writes_nothing(world):
+    write(world, "a.json", INK)
+
+    done = world.here("lock", "workflows", "--dry-run")
+
+    assert done.code == 0
+    assert "+ loras/ink.safetensors" in done.out
+    assert not world.lock_path.exists()
+
+
+def test_rebuilding_asks_anew_for_what_was_not_found(world):
+    write(world, "a.json", "late.safetensors")
+    assert world.here("lock", "workflows").code == 1
+    late = model(
+        9, "Late", "LORA", versions=[version(91, "v1", files=[file(911, "late.safetensors")])]
+    )
+    world.hub.replace(SHELVES.with_model(late))
+    fresh = str(world.root / "fresh-cache")
+    assert world.here("lock", COMFYLOCK_CACHE_DIR=fresh).code == 1
+
+    assert world.here("lock", "--rebuild", COMFYLOCK_CACHE_DIR=fresh).code == 0
+
+    assert "loras/late.safetensors" in locked(world)["model"]
+
+
+def test_both_sides_of_a_merge_conflict_are_kept(world):
+    write(world, "a.json", INK)
+    write(world, "b.json", PAPER)
+    assert world.here("lock", "workflows").code == 0
+    whole = world.lock_path.read_text("utf-8")
+    head, ink, paper = _split_models(whole)
+    conflicted = f"{head}<<<<<<< ours\n{ink}=======\n{paper}>>>>>>> theirs\n"
+    world.lock_path.write_text(conflicted, "utf-8")
+
+    assert world.here("install").code == 2
+    done = world.here("lock")
+
+    assert done.code == 0
+    assert world.lock_path.read_text("utf-8") == whole
+
+
+def _split_models(text: str) -> tuple[str, str, str]:
+    first = text.index('[model."loras/ink')
+    second = text.index('[model."loras/paper')
+    return text[:first], text[first:second], text[second:]
+
+
+def test_ignored_references_are_nobodys_business(world):
+    write(world, "a.json", INK, "never.safetensors")
+    (world.project / "comfylock.toml").write_text('[ignore]\nrefs = ["loras/never*"]\n', "utf-8")
+
+    assert world.here("lock", "workflows").code == 0
+
+    assert "unresolved" not in locked(world)["workflow"]["workflows/a.json"]
+
+
+def test_a_users_pin_overrules_the_name(world):
+    write(world, "a.json", INK)
+    text = '[models."loras/ink.safetensors"]\npin = "civitai:12"\n'
+    (world.project / "comfylock.toml").write_text(text, "utf-8")
+
+    assert world.here("lock", "workflows").code == 0
+
+    pin = locked(world)["model"]["loras/ink.safetensors"]
+    assert pin["evidence"] == "pinned"
+    assert pin["sources"][0]["version"] == 12
+
+
+def test_spellings_with_backslashes_are_kept_as_aliases(world):
+    write(world, "a.json", "SDXL\\ink.safetensors")
+
+    assert world.here("lock", "workflows").code == 0
+
+    pin = locked(world)["model"]["loras/SDXL/ink.safetensors"]
+    assert pin["aliases"] == ["SDXL\\ink.safetensors"]
+
+
+def test_the_lock_is_found_from_a_folder_below(world):
+    write(world, "a.json", INK)
+    assert world.here("lock", "workflows").code == 0
+    below = world.project / "workflows"
+
+    done = world.run("-C", str(below), "lock", "--check")
+
+    assert done.code == 0
+
+
+def test_a_future_lock_is_left_alone(world):
+    world.lock_path.write_text("version = 2\n", "utf-8")
+    write(world, "a.json", INK)
+
+    done = world.here("lock", "workflows")
+
+    assert done.code == 2
+    assert "error[lock-version]" in done.err
+    assert world.lock_path.read_text("utf-8") == "version = 2\n"
+
+
+def test_the_key_is_in_no_file_and_no_output(world):
+    write(world, "a.json", INK, "nowhere.safetensors")
+    canary = "canary-4b1d"
+
+    done = world.run("lock", "workflows", "-v", CIVITAI_TOKEN=canary)
+    world.run("install", "-v", CIVITAI_TOKEN=canary)
+
+    assert canary not in done.text
+    for path in world.root.rglob("*"):
+        assert not path.is_file() or canary.encode() not in path.read_bytes(), path
+    sent = [entry for entry in world.hub.requests if canary in str(entry.headers)]
+    assert {entry.origin for entry in sent} == {"api"}
