@@ -293,6 +293,13 @@ def test_pickle_bytes_under_a_safetensors_name_are_refused_with_the_right_hash(
     assert world.parts() == []
 
 
+def test_pickle_bytes_that_are_here_already_get_no_safetensors_name(world: World) -> None:
+    world.put("vae/mine.pt", bytes_of(FALSE))
+    done = world.install(pin_of(FALSE))
+    assert (done.code, done.slugs) == (1, ("unsafe-format",))
+    assert set(world.files()) == {"vae/mine.pt"}
+
+
 # --------------------------------------------------------------------------- of several models
 
 

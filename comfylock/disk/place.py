@@ -15,6 +15,7 @@ from io import FileIO
 from mmap import mmap
 from pathlib import Path
 
+from comfylock.disk.download import HEAD_BYTES, foreign_kind
 from comfylock.disk.faults import disk_fault
 from comfylock.disk.hashcache import stat_of
 from comfylock.disk.parts import PARTIAL_STEPS, owner_name
@@ -26,6 +27,7 @@ from comfylock.errors import (
     ComfylockError,
     DiskError,
     HashMismatchError,
+    NotAModelError,
     PathOccupiedError,
 )
 from comfylock.hashes import Digests, Hasher, needed_to_check
@@ -168,10 +170,17 @@ def link_file(
 
     Raises:
         BusyError: the source is no longer the file that was seen.
+        NotAModelError: its bytes are pickle under a ``.safetensors`` name, or no model at all.
         HashMismatchError: the source's bytes changed while they were copied.
         PathOccupiedError and the other `PlaceError`: as `publish`.
     """
     with _opened_source(source) as file:
+        what = foreign_kind(destination.name, os.pread(file.fileno(), HEAD_BYTES, 0))
+        if what is not None:
+            raise NotAModelError(
+                f"{source.path} is {what} and is not placed under the name {destination.path}",
+                hint="Do not load that file, and ask whoever made comfy.lock what it is",
+            )
         for method in _METHODS[mode]:
             stat = method(file, source, destination, wanted)
             if stat is not None:
