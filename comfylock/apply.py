@@ -31,6 +31,7 @@ from comfylock.disk.place import (
     publish,
     require_way,
 )
+from comfylock.disk.traces import Traces
 from comfylock.errors import (
     BusyError,
     ComfylockError,
@@ -161,34 +162,6 @@ def _in_groups(actions: Iterable[Work]) -> list[list[Work]]:
     return sorted(groups.values(), key=lambda group: (-bytes_of(group[0]), group[0].pin.key))
 
 
-class _Traces:
-    """What our own acts have changed of the files that the plan saw: their place and facts.
-
-    Linking a file moves its ctime, moving it aside its path as well; the next act on the same
-    file would take that for somebody else's edit.
-    """
-
-    def __init__(self) -> None:
-        self._paths: dict[Path, Path] = {}
-        self._stats: dict[FileStat, FileStat] = {}
-
-    def now(self, file: LocalFile) -> LocalFile:
-        """Return a file as it is now, as far as we have changed it."""
-        stat = file.stat
-        while stat in self._stats:
-            stat = self._stats[stat]
-        return replace(file, path=self._paths.get(file.path, file.path), stat=stat)
-
-    def moved(self, origin: Path, place: Path) -> None:
-        """Note where the file that the plan saw at `origin` lies now."""
-        self._paths[origin] = place
-
-    def touched(self, before: FileStat, after: FileStat) -> None:
-        """Note how a file looks after an act of ours."""
-        if before != after:
-            self._stats[before] = after
-
-
 class _Crew:
     """Carries out groups of actions, in threads, and keeps what came of each."""
 
@@ -199,7 +172,7 @@ class _Crew:
         self._brought: dict[str, LocalFile] = {}
         self._full_disks: dict[int, Problem] = {}
         self._quota: Problem | None = None
-        self._traces = _Traces()
+        self._traces = Traces()
         # Nobody links a file while another moves it aside.
         self._moving = threading.Lock()
 

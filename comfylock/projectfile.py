@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 from comfylock.config import ModelWish
 from comfylock.errors import ConfigInvalidError
 from comfylock.names import canonical_folder, normalised_name
+from comfylock.places import PROJECT_FILE
 from comfylock.writing import write_text
 
 if TYPE_CHECKING:  # tomlkit is heavy, and only writers need it
     from tomlkit import TOMLDocument
 
-PROJECT_FILE = "comfylock.toml"
 
 _Values = MutableMapping[str, Any]
 

@@ -6,7 +6,6 @@ need: an install with nothing to do imports no HTTP client and opens no user cac
 """
 
 import os
-import stat
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ from comfylock.config import (
     read_project_config,
     read_user_config,
 )
-from comfylock.directories import ModelDirectories, find_models_dirs, open_directories
+from comfylock.directories import ModelDirectories
 from comfylock.disk.hashcache import HashCache
 from comfylock.disk.scan import Scanner, Verify
 from comfylock.disk.tree import STATE_DIRECTORY
@@ -44,8 +43,8 @@ from comfylock.lockfile.changes import Wanted
 from comfylock.lockfile.file import read_lock, read_lock_text, write_lock
 from comfylock.lockfile.model import Lock, Pin, unsafe_path_reason
 from comfylock.names import shown, split_key, unsafe_reason
+from comfylock.places import PROJECT_FILE, find_directories, find_lock
 from comfylock.plan import OnOccupied, Plan, Policy
-from comfylock.projectfile import PROJECT_FILE
 from comfylock.settings import Choices, Settings, choices_from_environment, choose_settings
 
 if TYPE_CHECKING:
@@ -64,8 +63,6 @@ if TYPE_CHECKING:
     from comfylock.web.fetch import Fetcher
     from comfylock.web.transport import Transport
     from comfylock.workflows.shapes import Json
-
-LOCK_FILE = "comfy.lock"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +107,7 @@ class Session:
 
     def __init__(self, wishes: Wishes, environment: Mapping[str, str], reporter: Reporter) -> None:
         self._wishes = wishes
-        self._environment = environment
+        self.environment = environment
         self.reporter = reporter
         self.stop = threading.Event()
         self._guard = threading.Lock()
@@ -130,16 +127,8 @@ class Session:
 
     @cached_property
     def lock_path(self) -> Path:
-        """Where comfy.lock is, or will be: the nearest upward that is there, else right here."""
-        directory = self._wishes.directory.absolute()
-        if self._wishes.lockfile is not None:
-            return directory / self._wishes.lockfile
-        for folder in (directory, *directory.parents):
-            if folder != directory and _is_shared(folder):
-                continue
-            if (folder / LOCK_FILE).exists() or (folder / PROJECT_FILE).is_file():
-                return folder / LOCK_FILE
-        return directory / LOCK_FILE
+        """Where comfy.lock is, or will be."""
+        return find_lock(self._wishes.directory.absolute(), self._wishes.lockfile)
 
     @property
     def base(self) -> Path:
@@ -158,14 +147,14 @@ class Session:
     @cached_property
     def user(self) -> UserConfig:
         """What the user's own config.toml says."""
-        return read_user_config(config_dir(self._environment) / "config.toml")
+        return read_user_config(config_dir(self.environment) / "config.toml")
 
     @cached_property
     def settings(self) -> Settings:
         """What counts in the end."""
         return choose_settings(
             self._wishes.choices,
-            choices_from_environment(self._environment),
+            choices_from_environment(self.environment),
             self.project,
             self.user,
         )
@@ -173,7 +162,7 @@ class Session:
     @cached_property
     def hub(self) -> Hub:
         """Where the hubs are, and the user's keys for them."""
-        return hub_from_environment(self._environment, self.user.hub)
+        return hub_from_environment(self.environment, self.user.hub)
 
     @cached_property
     def directories(self) -> ModelDirectories:
@@ -183,10 +172,14 @@ class Session:
             ModelsDirMissingError: none is known.
         """
         wishes = self._wishes
-        flags = [wishes.directory / path for path in wishes.models_dirs]
-        found = find_models_dirs(flags, self._environment, self.user.models_dirs, self.base)
-        extra = [wishes.directory / path for path in wishes.extra_model_paths]
-        return open_directories(found, [*self.user.extra_model_paths, *extra])
+        return find_directories(
+            wishes.directory,
+            wishes.models_dirs,
+            wishes.extra_model_paths,
+            environment=self.environment,
+            user=self.user,
+            base=self.base,
+        )
 
     @cached_property
     def policy(self) -> Policy:
@@ -279,7 +272,7 @@ class Session:
         from comfylock.web.objectinfo import fetch_object_info
 
         return fetch_object_info(
-            place, self._environment, self.reporter, offline=self._wishes.offline
+            place, self.environment, self.reporter, offline=self._wishes.offline
         )
 
     def read_workflows(self, inputs: Sequence[str]) -> "Reading":
@@ -390,7 +383,7 @@ class Session:
             allowed_hosts=frozenset(
                 host_of(url) for url in (self.hub.civitai_url, self.hub.huggingface_url)
             ),
-            environment=self._environment,
+            environment=self.environment,
             reporter=self.reporter,
             offline=self._wishes.offline,
         )
@@ -425,7 +418,7 @@ class Session:
         from comfylock.civitai.cache import ResponseCache
 
         return ResponseCache(
-            cache_dir(self._environment) / "api.sqlite",
+            cache_dir(self.environment) / "api.sqlite",
             clock=time.time,
             reporter=self.reporter,
             reuse=self._wishes.reuse,
@@ -459,7 +452,7 @@ class Session:
         if os.access(primary, os.W_OK):
             return HashCache(primary / STATE_DIRECTORY / "hashes.jsonl", primary)
         label = blake2b(str(primary).encode(), digest_size=8).hexdigest()
-        return HashCache(cache_dir(self._environment) / f"hashes-{label}.jsonl", primary)
+        return HashCache(cache_dir(self.environment) / f"hashes-{label}.jsonl", primary)
 
     def _scanner(self) -> Scanner:
         return Scanner(self.directories, self.hash_cache, self.reporter, self._wishes.verify)
@@ -488,11 +481,3 @@ class Session:
             link_mode=self.settings.link_mode,
         )
         return apply_plan(plan, workplace, self.settings.jobs)
-
-
-def _is_shared(folder: Path) -> bool:
-    """Say whether everybody may write there, as in /tmp: a lock there may be anybody's."""
-    try:
-        return bool(folder.stat().st_mode & stat.S_IWOTH)
-    except OSError:
-        return True

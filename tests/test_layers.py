@@ -22,6 +22,7 @@ FLOORS = (
     ("plan", "candidates", "relocking", "specs", "spelling", "web"),
     ("lockfile", "references", "known"),
     ("addresses", "inventory", "mentions", "objectinfo", "projectfile"),
+    ("places",),
     ("artifacts", "workflows", "folders", "config", "directories", "inputs"),
     ("hashes", "hubs", "settings"),
     ("selecting", "toml"),

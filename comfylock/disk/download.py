@@ -32,7 +32,8 @@ from comfylock.lockfile.model import Pin
 from comfylock.names import extension
 from comfylock.web.faults import NoAnswerError, PassingError
 
-_HEAD_BYTES = 16
+#: So many first bytes tell what a file is.
+HEAD_BYTES = 16
 #: The format's own limit of a header (safetensors, tensor.rs).
 _MAX_SAFETENSORS_HEADER = 100_000_000
 _MARKUP = (b"<!doctype", b"<!--", b"<html", b"<head", b"<?xml", b"<body", b"<error")
@@ -181,7 +182,7 @@ def _receive_once(pin: Pin, source: Source, part: Part, receiving: Receiving) ->
         if body.start == 0:
             head = _head(pieces)
             # Before anything kept is given up for it: the new bytes must look like a model.
-            refuse_foreign(pin.key, head[:_HEAD_BYTES])
+            refuse_foreign(pin.key, head[:HEAD_BYTES])
         if body.start != part.size:
             receiving.reporter.on(Advanced(ref=pin.key, count=-part.size))
             part.restart(needed_to_verify(pin.digests))
@@ -207,7 +208,7 @@ def _expected_size(pin: Pin, body: Body) -> int | None:
 def _head(pieces: Iterator[bytes | memoryview]) -> bytes:
     """Return the first pieces of a stream, together long enough to be recognised."""
     head = b""
-    while len(head) < _HEAD_BYTES:
+    while len(head) < HEAD_BYTES:
         piece = next(pieces, None)
         if piece is None:
             break
@@ -242,36 +243,41 @@ def _given_up(pin: Pin, part: Part, error: PassingError, tries: int) -> PassingE
 
 
 def refuse_foreign(key: str, head: bytes) -> None:
-    """Raise when the first bytes of a file show that it is no model of its extension.
-
-    Only what is surely foreign is refused: a web page, an error text, and pickle or zip bytes
-    under a ``.safetensors`` name, which loaders would run. All else is for the hash to judge.
+    """Raise when the first bytes of a download show that it is no model of its extension.
 
     Raises:
         NotAModelError: with what the bytes look like.
     """
+    what = foreign_kind(key, head)
+    if what is not None:
+        raise NotAModelError(
+            f"the server sent {what} instead of {key}; nothing was kept",
+            hint="Open the model's page in a browser; a key, a licence or a login may be missing",
+        )
+
+
+def foreign_kind(name: str, head: bytes) -> str | None:
+    """Return what a file surely is by its first bytes where that is no model of its extension.
+
+    That is a web page, an error text, and pickle or zip bytes under a ``.safetensors`` name, which
+    some loaders would run. All else is for the hash to judge.
+    """
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if start.startswith(_MARKUP):
-        raise _foreign(key, "a web page")
-    named_safetensors = extension(key) in {".safetensors", ".sft"}
+        return "a web page"
+    named_safetensors = extension(name) in {".safetensors", ".sft"}
     if named_safetensors and _looks_like_safetensors(head):
-        return
+        return None
     if start.startswith((b'{"', b"{'", b"{\n", b'[{"')):
-        raise _foreign(key, "an error text (JSON)")
+        return "an error text (JSON)"
     if named_safetensors and head.startswith(_PICKLES):
-        raise _foreign(key, "a pickle or zip file, which may run code when it is loaded")
+        return "a pickle or zip file, which may run code when it is loaded,"
+    return None
 
 
 def _looks_like_safetensors(head: bytes) -> bool:
     length = int.from_bytes(head[:8], "little")
     return len(head) > 8 and length <= _MAX_SAFETENSORS_HEADER and head[8:9] == b"{"
-
-
-def _foreign(key: str, what: str) -> NotAModelError:
-    return NotAModelError(
-        f"the server sent {what} instead of {key}; nothing was kept",
-        hint="Open the model's page in a browser; a key, a licence or a login may be missing",
-    )
 
 
 def _mismatch(pin: Pin, source: Source, part: Part) -> HashMismatchError:

@@ -19,8 +19,8 @@ from comfylock.lockfile.model import Lock, Pin
 from comfylock.locking import Answers, Missed, resolve_all
 from comfylock.names import shown, split_key
 from comfylock.operations.subject import Subject, Subjects
+from comfylock.places import PROJECT_FILE
 from comfylock.projectfile import (
-    PROJECT_FILE,
     read_project_text,
     with_ignored,
     with_wish,

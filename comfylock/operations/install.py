@@ -6,6 +6,7 @@ from enum import StrEnum
 from comfylock.apply import Outcome
 from comfylock.lockfile.changes import Difference
 from comfylock.lockfile.file import read_lock
+from comfylock.lockfile.model import Lock
 from comfylock.operations.freshness import Freshness, differences_of
 from comfylock.operations.selection import Selection, select
 from comfylock.plan import Plan, make_plan
@@ -40,6 +41,20 @@ class Installed:
     hashed_files: int
 
 
+def manner_of(freshness: Freshness) -> str:
+    """Return in which manner an install is asked for: a receipt of one is none for the other."""
+    return "frozen" if freshness is Freshness.DO_NOT_LOOK else "fresh"
+
+
+def _is_all_well(
+    selection: Selection,
+    differences: tuple[Difference, ...],
+    unresolved: tuple[str, ...],
+    locked: Lock,
+) -> bool:
+    return selection == Selection() and not (differences or unresolved or locked.warnings)
+
+
 def install(
     session: Session, selection: Selection, freshness: Freshness, mode: InstallMode
 ) -> Installed:
@@ -57,6 +72,10 @@ def install(
     outcomes: tuple[Outcome, ...] = ()
     if mode is InstallMode.APPLY and not plan.is_done:
         outcomes = session.apply(plan)
+    elif mode is InstallMode.APPLY and _is_all_well(selection, differences, unresolved, locked):
+        from comfylock.operations.receipts import leave_receipt
+
+        leave_receipt(session, locked, plan, manner=manner_of(freshness))
     return Installed(
         plan=plan,
         outcomes=outcomes,

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from comfylock.names import shown
 from comfylock.operations.check import Verdict
-from comfylock.report.page import Page, counted
+from comfylock.report.page import Page
+from comfylock.report.sentences import counted
 from comfylock.report.status import status_page
 
 

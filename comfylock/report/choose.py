@@ -1,9 +1,10 @@
 """The reports of `pin`, `unpin` and `ignore`."""
 
 from comfylock.operations.choose import Chosen
-from comfylock.projectfile import PROJECT_FILE
-from comfylock.report.page import Page, counted, hint_lines
+from comfylock.places import PROJECT_FILE
+from comfylock.report.page import Page, hint_lines
 from comfylock.report.pins import change_fields, change_line, missed_fields, missed_lines
+from comfylock.report.sentences import counted
 
 
 def chosen_page(done: Chosen) -> Page:

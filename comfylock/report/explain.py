@@ -6,8 +6,9 @@ from comfylock.lockfile.model import Evidence, Pin, WorkflowEntry, pin_to_dict
 from comfylock.names import shown
 from comfylock.operations.explain import Explained, Tree
 from comfylock.progress import size_text
-from comfylock.report.page import Page, counted
+from comfylock.report.page import Page
 from comfylock.report.pins import EVIDENCE_WORDS, candidate_fields, candidate_lines
+from comfylock.report.sentences import counted
 
 
 def why_page(found: Explained) -> Page:

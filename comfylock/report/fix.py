@@ -2,7 +2,8 @@
 
 from comfylock.names import shown
 from comfylock.operations.fix_paths import Fixed
-from comfylock.report.page import Page, counted
+from comfylock.report.page import Page
+from comfylock.report.sentences import counted
 
 
 def fix_page(done: Fixed, *, wrote: bool, check: bool, verbose: bool) -> Page:

@@ -19,7 +19,8 @@ from comfylock.plan import (
     target_of,
 )
 from comfylock.progress import size_text
-from comfylock.report.page import Page, counted
+from comfylock.report.page import Page
+from comfylock.report.sentences import checked_sentence, counted, took
 from comfylock.report.stale import stale_warning
 
 
@@ -103,9 +104,8 @@ def _install_summary(
 
 def _install_sentence(done: Installed, *, seconds: float, dry_run: bool) -> str:
     total = counted(len(done.plan.actions), "model")
-    took = f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
     if done.plan.is_done:
-        return f"Checked {total} in {took}"
+        return checked_sentence(len(done.plan.actions), seconds)
     counts = _install_summary(done, (), dry_run=dry_run)
     if dry_run:
         words = {"keep": "present", "link": "to link", "download": "to download"}
@@ -118,7 +118,7 @@ def _install_sentence(done: Installed, *, seconds: float, dry_run: bool) -> str:
     )
     left = sum(1 for outcome in done.outcomes if outcome.status is not Status.DONE)
     tail = f", {left} not installed" if left else ""
-    return f"Installed {changed} of {total} in {took}{tail}"
+    return f"Installed {changed} of {total} in {took(seconds)}{tail}"
 
 
 def _unresolved_problem(ref: str) -> Problem:

@@ -3,7 +3,7 @@
 from comfylock.names import quoted, shown
 from comfylock.operations.freshness import Checked, LockState, stale_problems
 from comfylock.operations.lock import Locked
-from comfylock.report.page import Page, counted, learned_lines
+from comfylock.report.page import Page, learned_lines
 from comfylock.report.pins import (
     change_fields,
     change_line,
@@ -13,6 +13,7 @@ from comfylock.report.pins import (
     missed_lines,
     unmoved_lines,
 )
+from comfylock.report.sentences import counted
 from comfylock.report.stale import difference_fields
 
 

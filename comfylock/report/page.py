@@ -103,8 +103,3 @@ def learned_lines(learned: Mapping[str, str | None]) -> list[str]:
 def error_page(error: ComfylockError) -> Page:
     """Return the page of a command that could not go on."""
     return Page(problems=(error.problem(),), exit_code=error.exit_code)
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun: ``1 model``, ``2 models``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -2,7 +2,8 @@
 
 from comfylock.names import shown
 from comfylock.operations.scan import Scanned
-from comfylock.report.page import Page, counted, learned_lines
+from comfylock.report.page import Page, learned_lines
+from comfylock.report.sentences import counted
 
 
 def scan_page(found: Scanned, *, verbose: bool) -> Page:

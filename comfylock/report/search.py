@@ -6,8 +6,9 @@ from comfylock.artifacts import Artifact
 from comfylock.names import shown
 from comfylock.operations.search import Found, nothing_found
 from comfylock.progress import size_text
-from comfylock.report.page import Page, counted
+from comfylock.report.page import Page
 from comfylock.report.pins import candidate_fields
+from comfylock.report.sentences import counted
 
 _HASH_DIGITS = 12
 

@@ -6,7 +6,8 @@ from comfylock.names import shown
 from comfylock.operations.freshness import LockState
 from comfylock.operations.status import ModelState, Standing, State
 from comfylock.progress import size_text
-from comfylock.report.page import Page, counted, hint_lines
+from comfylock.report.page import Page, hint_lines
+from comfylock.report.sentences import counted
 from comfylock.report.stale import difference_fields, stale_warning
 
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from comfylock.names import shown
 from comfylock.operations.upgrade import Upgraded
 from comfylock.progress import size_text
-from comfylock.report.page import Page, counted
+from comfylock.report.page import Page
 from comfylock.report.pins import candidate_fields, held_fields, held_lines, unmoved_lines
+from comfylock.report.sentences import counted
 from comfylock.upgrading import Newer, civitai_source
 
 

@@ -1,0 +1,16 @@
+"""Sentences that more than one command says, without a result to look at."""
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: ``1 model``, ``2 models``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def took(seconds: float) -> str:
+    """Return a duration for people."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def checked_sentence(models: int, seconds: float) -> str:
+    """Return the one line of an install that finds nothing to do."""
+    return f"Checked {counted(models, 'model')} in {took(seconds)}"
