@@ -165,15 +165,38 @@ def contradicts_hints(requirement: Requirement, artifact: Candidate) -> bool:
 def is_meant(requirement: Requirement, address: CivitaiAddress, artifact: Artifact) -> bool:
     """Say whether a file of the version at an address is the wanted one.
 
-    Nodes keep the address of a file that was chosen before. So the hash must be equal where the
-    workflow gives one, else the name.
+    The hash must be equal where the workflow gives one; else the address's own file id decides,
+    and without one the name.
     """
     if address.file not in {None, artifact.source.file}:
         return False
     digests = hinted_digests(requirement)
     if digests:
         return artifact.digests.sha256 in digests
-    return same_name(requirement.name, artifact.file_name)
+    return address.file is not None or same_name(requirement.name, artifact.file_name)
+
+
+def is_declared(requirement: Requirement, address: CivitaiAddress) -> bool:
+    """Say whether a workflow states an address, without a file id, beside this very name."""
+    urls = (one.value for one in requirement.hints if one.kind is HintKind.URL)
+    return address.file is None and any(parse_address(url) == address for url in urls)
+
+
+def sole_model(requirement: Requirement, files: Iterable[Artifact]) -> tuple[Artifact, ...]:
+    """Return the one file of a version that a requirement can mean by its kind, else nothing.
+
+    Names differ between the API's endpoints and change when a page is renamed, so that a workflow
+    may state the right version and a name that it no longer has there.
+    """
+    if hinted_digests(requirement):
+        return ()
+    ending = extension(requirement.name)
+    fitting = tuple(
+        one
+        for one in files
+        if belongs(one, requirement.folder) and (not ending or extension(one.file_name) == ending)
+    )
+    return fitting if len(fitting) == 1 else ()
 
 
 def why_no_file(requirement: Requirement) -> str:

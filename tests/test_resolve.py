@@ -376,6 +376,15 @@ def test_embedded_id_pins_the_file_of_the_wanted_name(told: Hint):
     assert (found.evidence, found.digests.sha256) == (Evidence.EMBEDDED, A)
 
 
+def test_version_declared_beside_the_name_means_its_only_model_whatever_it_is_called_now():
+    """The site's names change with the page's title, and differ between its endpoints."""
+    told = hint(HintKind.URL, "https://civitai.com/api/download/models/11")
+    renamed = artifact(file_name="else.safetensors")
+    assert pinned(ladder(Shelf(renamed), told)).evidence is Evidence.EMBEDDED
+    two = Shelf(renamed, artifact(112, B, file_name="more.safetensors"))
+    assert not isinstance(ladder(two, told), Resolved)
+
+
 def test_stale_id_is_not_trusted_with_another_name():
     """Nodes keep the address of a file that was chosen before."""
     told = hint(HintKind.AIR, "civitai:1@11")

@@ -247,7 +247,7 @@ def age_in_words(seconds: float) -> str:
 
 
 def _goes_on(query: Query, folder: str) -> bool:
-    return query.stage is Stage.MORE and keeps_raw_names(folder)
+    return query.stage is Stage.OTHER and keeps_raw_names(folder)
 
 
 def _request_key(url: str, params: Sequence[tuple[str, str]]) -> str:

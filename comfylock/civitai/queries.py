@@ -13,7 +13,7 @@ Source: civitai/civitai models.search-index.ts, model-search.service.ts (2026-08
 matching strategy ``last``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -41,8 +41,13 @@ class Stage(Enum):
     """When a question is asked."""
 
     MAIN = "main"
-    MORE = "more"  # where names are the uploaders' own: always; else when MAIN found nothing
-    LAST = "last"  # when nothing has been found
+    # When nothing has been found. The search drops words from the end by itself, so that fewer
+    # words find little that all of them did not.
+    MORE = "more"
+    # Without the first word, which the search never drops: where names are the uploaders' own,
+    # a second file of the name may be behind it, so there it is always asked.
+    OTHER = "other"
+    LAST = "last"  # when nothing has been found, of any type
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,12 +88,19 @@ def plan_queries(file_name: str, folder: str) -> tuple[Query, ...]:
     types = FOLDER_MODEL_TYPES.get(folder, ())
     plan = [
         query
-        for number, text in enumerate(texts)
-        for query in _both_modes(text, types, Stage.MORE if number else Stage.MAIN)
+        for text, stage in zip(texts, _stages(texts), strict=True)
+        for query in _both_modes(text, types, stage)
     ]
     if types and texts:
         plan += _both_modes(texts[0], (), Stage.LAST)
     return tuple(plan)
+
+
+def _stages(texts: Sequence[str]) -> Iterator[Stage]:
+    """Yield when each text is asked: the first always, one that begins with another word apart."""
+    for number, text in enumerate(texts):
+        begins_alike = text.partition(" ")[0] == texts[0].partition(" ")[0]
+        yield Stage.MAIN if number == 0 else Stage.MORE if begins_alike else Stage.OTHER
 
 
 def plan_text(text: str) -> tuple[Query, ...]:

@@ -14,8 +14,10 @@ from comfylock.candidates import (
     contradicts_hints,
     hinted_addresses,
     hinted_urls,
+    is_declared,
     is_meant,
     of_content,
+    sole_model,
     why_no_file,
 )
 from comfylock.lockfile.model import Evidence
@@ -54,7 +56,11 @@ def _of_hinted_version(case: Case) -> Iterator[Artifact]:
         if isinstance(address, CivitaiAddress) and address.version is not None:
             version = case.catalogs.civitai.by_version(address.version)
             files = version.files if version is not None else ()
-            yield from (one for one in files if is_meant(case.requirement, address, one))
+            meant = tuple(one for one in files if is_meant(case.requirement, address, one))
+            # A node may keep the AIR of a file that was chosen before; an address is declared
+            # together with the name.
+            declared = not meant and is_declared(case.requirement, address)
+            yield from sole_model(case.requirement, files) if declared else meant
 
 
 def _told(case: Case, found: tuple[Candidate, ...]) -> Step:

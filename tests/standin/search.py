@@ -66,12 +66,24 @@ def hits(query: str, models: Iterable[CatalogueModel]) -> list[CatalogueModel]:
     """Return the matching models: most words first, then best attribute, then most thumbs-up."""
     asked = words_of(query)[:_MAX_WORDS]
     ranked: list[tuple[tuple[int, int, int, int], CatalogueModel]] = []
-    for document in filter(None, map(document_of, models)):
+    for document in filter(None, map(_indexed, models)):
         matched, cost = match(asked, document)
         if matched:
             model = document.model
             ranked.append(((-matched, cost, -model.stats.thumbs_up, model.id), model))
     return [model for _, model in sorted(ranked, key=lambda pair: pair[0])]
+
+
+#: By identity: models never change, and hashing one would cost more than this saves.
+_INDEX: Final[dict[int, tuple[CatalogueModel, Document | None]]] = {}
+
+
+def _indexed(model: CatalogueModel) -> Document | None:
+    """Return what is indexed of a model, worked out once."""
+    kept = _INDEX.get(id(model))
+    if kept is None or kept[0] is not model:
+        kept = _INDEX[id(model)] = (model, document_of(model))
+    return kept[1]
 
 
 def match(asked: Sequence[str], document: Document) -> tuple[int, int]:
