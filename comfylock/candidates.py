@@ -69,11 +69,13 @@ _WHOLE_IN_PART = {"checkpoints": frozenset({"Diffusion Model", "UNet"})}
 
 
 def same_name(wanted: str, offered: str) -> bool:
-    """Say whether a file goes by the wanted name: equal but for case and folders before it.
+    """Say whether a file goes by the wanted name: equal but for case and folders before that.
+
+    What a hub offers has no folders: a name of its with a path in it is no file name.
 
     A name without a model extension, as prompts give embeddings, is compared without one.
     """
-    wanted, offered = basename(wanted), basename(offered)
+    wanted = basename(wanted)
     if not extension(wanted):
         offered = stem(offered)
     return _folded(wanted) == _folded(offered)

@@ -140,7 +140,7 @@ class ModelDirectories:
 def open_directories(models_dirs: Sequence[Path], extra_files: Sequence[Path]) -> ModelDirectories:
     """Return the directories of some models folders, the first of which is written to.
 
-    The extra_model_paths.yaml beside a ComfyUI checkout is read as ComfyUI reads it, then
+    The extra_model_paths.yaml beside the first models folder is read as ComfyUI reads it, then
     `extra_files` in their order.
 
     Raises:
@@ -150,8 +150,9 @@ def open_directories(models_dirs: Sequence[Path], extra_files: Sequence[Path]) -
     primary, *others = models_dirs
     checkout = primary.parent if is_checkout(primary.parent) else None
     files = list(extra_files)
-    if checkout is not None and (checkout / EXTRA_MODEL_PATHS).is_file():
-        files.insert(0, checkout / EXTRA_MODEL_PATHS)
+    beside = primary.parent / EXTRA_MODEL_PATHS
+    if beside.is_file():
+        files.insert(0, beside)
     return ModelDirectories(
         primary=primary,
         others=tuple(others),

@@ -105,6 +105,15 @@ def _new(algorithm: str) -> _Digest:
     raise ValueError(f"unknown hash algorithm {algorithm!r}")
 
 
+def told_apart(expected: Digests, found: Digests) -> str:
+    """Return two lines that show both contents by one algorithm, so that they can be compared."""
+    for name in ("sha256", "blake3"):
+        mine, theirs = getattr(expected, name), getattr(found, name)
+        if mine is not None and theirs is not None:
+            return f"  expected {name}:{mine}\n  found    {name}:{theirs}"
+    return f"  expected {expected}\n  found    {found}"
+
+
 def needed_to_check(wanted: Digests) -> tuple[str, ...]:
     """Return the cheapest algorithms that settle whether bytes are what was wanted."""
     if wanted.blake3 is not None:

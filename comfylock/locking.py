@@ -19,7 +19,16 @@ from comfylock.errors import FetchError, Problem
 from comfylock.events import Reporter, Stepped
 from comfylock.lockfile.changes import Wanted, matches
 from comfylock.lockfile.model import Evidence, Lock, Pin, WorkflowEntry
-from comfylock.names import basename, collision_form, extension, quoted, shown, unsafe_reason
+from comfylock.names import (
+    NO_FOLDER,
+    basename,
+    collision_form,
+    extension,
+    quoted,
+    shown,
+    split_key,
+    unsafe_reason,
+)
 from comfylock.references import Requirement
 from comfylock.resolve import Ambiguous, Catalogs, LocalMatch, Resolved, Unresolved, resolve
 from comfylock.workers import side_by_side
@@ -280,6 +289,15 @@ def _ambiguity(key: str, candidates: Sequence[Candidate], reason: str) -> Proble
 
 
 def _refusal(key: str, reason: str) -> Problem:
+    if split_key(key)[0] == NO_FOLDER:
+        return Problem(
+            slug="unresolved",
+            ref=key,
+            message=f"nothing tells the folder of {shown(split_key(key)[1])}",
+            hint="See its node with `comfylock scan`, and name its folder in comfylock.toml:\n\n"
+            '  [folders]\n  "NodeClass.input" = "loras"\n\n'
+            "or ignore it with [ignore] refs",
+        )
     return Problem(
         slug="unsafe-path",
         ref=key,
@@ -308,6 +326,10 @@ def assemble(
     kept = _kept_entries(old, unreadable, wanted)
     entries = {path: _entry(path, need, findings, old) for path, need in wanted.items()} | kept
     pins = {pin.key: pin for pin in findings.pins.values()}
+    for key in {key for entry in kept.values() for key in entry.models if key in pins}:
+        # Which spellings an unreadable workflow uses is not known: none is given up.
+        aliases = old.models[key].aliases if old is not None and key in old.models else ()
+        pins[key] = replace(pins[key], aliases=(*pins[key].aliases, *aliases))
     known: Mapping[str, Pin] = old.models if old is not None else {}
     needed = {key for entry in entries.values() for key in entry.models}
     return Lock(

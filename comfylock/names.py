@@ -30,6 +30,9 @@ EMBEDDING_EXTENSIONS = (".safetensors", ".pt", ".bin")
 #: Old folder names and the one that counts (ComfyUI folder_paths.py, map_legacy).
 LEGACY_FOLDERS = {"unet": "diffusion_models", "clip": "text_encoders"}
 
+#: Stands where a workflow names a file and nothing tells its folder.
+NO_FOLDER = "?"
+
 MAX_KEY_CHARACTERS = 240
 MAX_SEGMENT_BYTES = 200  # leaves room for our suffixes below the 255 bytes of most disks
 
@@ -82,6 +85,26 @@ def split_key(key: str) -> tuple[str, str]:
     return folder, name
 
 
+def alias_key(key: str, alias: str) -> str:
+    r"""Return the key under which an alias of a model is planned and placed.
+
+    It holds a ``\``, which no model's key may, so it says by itself what it is.
+    """
+    return f"{split_key(key)[0]}/{alias}"
+
+
+def is_alias(key: str) -> bool:
+    """Say whether a key is that of an alias."""
+    return "\\" in key
+
+
+def split_alias(key: str) -> tuple[str, str | None]:
+    """Return the model's key, and the alias where the given key is of one."""
+    if not is_alias(key):
+        return key, None
+    return normalised_name(key), split_key(key)[1]
+
+
 def collision_form(key: str) -> str:
     """Return the form in which two keys are one file on a disk that ignores case."""
     once = unicodedata.normalize("NFC", key)
@@ -123,8 +146,8 @@ def _segment_complaints(segment: str) -> Iterator[str]:
         yield f"{segment!r} is a device name on Windows"
     if len(segment.encode("utf-8", "surrogatepass")) > MAX_SEGMENT_BYTES:
         yield f"a part of it is longer than {MAX_SEGMENT_BYTES} bytes"
-    if segment.casefold() == ".comfylock":
-        yield "'.comfylock' is comfylock's own folder"
+    if segment.casefold() in {".comfylock", ".git"}:
+        yield f"{segment!r} is no folder for models"
 
 
 def shown(text: str) -> str:

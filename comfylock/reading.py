@@ -12,10 +12,11 @@ from comfylock.errors import ComfylockError, Problem, UsageError
 from comfylock.folders import NodeTable
 from comfylock.lockfile.changes import Wanted
 from comfylock.lockfile.model import unsafe_path_reason
-from comfylock.names import shown
+from comfylock.names import NO_FOLDER, basename, extension, normalised_name, shown
 from comfylock.references import (
     InactivePolicy,
     Reference,
+    ReferenceKind,
     Requirement,
     collect_references,
     group,
@@ -135,10 +136,43 @@ def requirements_of(
     references: Sequence[Reference], inactive: InactivePolicy, ignored: Sequence[str]
 ) -> tuple[Requirement, ...]:
     """Return what the references need, without what the user ignores."""
+    placed = group(references, inactive=inactive)
     return tuple(
         requirement
-        for requirement in group(references, inactive=inactive)
+        for requirement in (*placed, *_homeless(references, placed, inactive))
         if not is_ignored(requirement.key, ignored)
+    )
+
+
+def _homeless(
+    references: Sequence[Reference], placed: Sequence[Requirement], inactive: InactivePolicy
+) -> tuple[Requirement, ...]:
+    """Return the files whose folder nothing tells, under the folder ``?``.
+
+    They cannot be pinned, and must not be lost: the user can say where they belong. A file of
+    the same name that has a folder is taken for the same one.
+    """
+    known = {basename(requirement.name).casefold() for requirement in placed}
+    users: dict[str, set[str]] = {}
+    for reference in references:
+        name = normalised_name(reference.name)
+        if reference.folder is not None or reference.kind is not ReferenceKind.FILE:
+            continue
+        if (reference.active or inactive is InactivePolicy.INCLUDE) and extension(name):
+            users.setdefault(name, set()).add(reference.workflow)
+    return tuple(
+        Requirement(
+            key=f"{NO_FOLDER}/{name}",
+            folder=NO_FOLDER,
+            name=name,
+            kind=ReferenceKind.FILE,
+            aliases=(),
+            workflows=tuple(sorted(users[name])),
+            hints=(),
+            active=True,
+        )
+        for name in sorted(users)
+        if basename(name).casefold() not in known
     )
 
 

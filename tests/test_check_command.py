@@ -134,3 +134,28 @@ def test_json_is_one_document_whatever_happens(world):
         assert document["ok"] is (done.code == 0)
         assert done.code == 2
         assert document["errors"]
+
+
+def test_a_group_nodes_values_are_the_instances_even_where_a_widget_is_hidden(world):
+    """A hidden widget has no value at the instance, so the others stand one place further on."""
+    inner = [
+        {"type": "CheckpointLoaderSimple", "widgets_values": ["hidden.safetensors"]},
+        {"type": "LoraLoader", "widgets_values": ["stale.safetensors", 1, 1]},
+    ]
+    hidden = {"0": {"input": {"ckpt_name": {"visible": False}}}}
+    graph = {
+        "version": 0.4,
+        "nodes": [
+            {"id": 1, "type": "workflow/Gr", "widgets_values": ["new.safetensors", 0.5, 0.6]}
+        ],
+        "links": [],
+        "extra": {"groupNodes": {"Gr": {"nodes": inner, "links": [], "config": hidden}}},
+    }
+    (world.project / "g.json").write_text(json.dumps(graph), "utf-8")
+
+    found = world.here("scan", "g.json", "--json").document["references"]
+
+    assert {each["key"] for each in found} == {
+        "checkpoints/hidden.safetensors",
+        "loras/new.safetensors",
+    }

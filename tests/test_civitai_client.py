@@ -11,7 +11,14 @@ import pytest
 from comfylock.artifacts import VersionId
 from comfylock.civitai.cache import ResponseCache
 from comfylock.civitai.client import CivitaiClient, age_in_words
-from comfylock.errors import ComfylockError, FetchError, GoneError, NetworkError, OfflineError
+from comfylock.errors import (
+    ComfylockError,
+    FetchError,
+    GoneError,
+    NetworkError,
+    OfflineError,
+    ServerError,
+)
 from comfylock.events import Event, Warned
 from comfylock.hubs import Secret
 from comfylock.web.origins import Origin
@@ -296,7 +303,15 @@ def test_hashes_are_asked_by_the_hundred(world: World):
     assert script.posts == [100, 100, 50]
 
 
-@pytest.mark.parametrize("answer", [None, {}, "x", 5, [[]], [{"id": 1}]])
+@pytest.mark.parametrize("answer", [None, {}, "x", 5])
+def test_batch_answer_of_another_shape_is_a_fault_and_not_kept(world: World, answer: object):
+    script = Script(json.loads(json.dumps(answer)), {})
+    with pytest.raises(ServerError):
+        scripted(script, world).by_hashes([A])
+    assert scripted(Script([], {}), world).by_hashes([A]) == {}
+
+
+@pytest.mark.parametrize("answer", [[[]], [{"id": 1}]])
 def test_odd_batch_answers_do_no_harm(world: World, answer: object):
     script = Script(json.loads(json.dumps(answer)), {})
     assert scripted(script, world).by_hashes([A]) == {}

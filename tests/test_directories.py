@@ -349,9 +349,9 @@ def test_file_beside_the_checkout_is_read_before_those_that_the_user_names(tmp_p
     )
 
 
-def test_models_folder_outside_of_a_checkout_has_no_file_beside_it(tmp_path):
+def test_file_beside_a_models_folder_outside_of_a_checkout_is_read_too(tmp_path):
     (tmp_path / "models").mkdir()
     (tmp_path / "extra_model_paths.yaml").write_text("a: {loras: own}", encoding="utf-8")
     assert open_directories([tmp_path / "models"], []) == ModelDirectories(
-        primary=tmp_path / "models"
+        primary=tmp_path / "models", extra=(extra("loras", str(tmp_path / "own")),)
     )

@@ -346,3 +346,89 @@ def test_the_key_is_in_no_file_and_no_output(world):
         assert not path.is_file() or canary.encode() not in path.read_bytes(), path
     sent = [entry for entry in world.hub.requests if canary in str(entry.headers)]
     assert {entry.origin for entry in sent} == {"api"}
+
+
+def test_a_model_of_an_unknown_folder_is_told_and_not_lost(world):
+    """Nothing tells where it belongs: the lock says so, until the user does."""
+    node = {"1": {"class_type": "Unknown Thing", "inputs": {"what": INK}}}
+    (world.project / "workflows").mkdir()
+    (world.project / "workflows" / "a.json").write_text(json.dumps(node), "utf-8")
+
+    done = world.here("lock", "workflows")
+
+    assert done.code == 1
+    assert "nothing tells the folder of ink.safetensors" in done.err
+    assert locked(world)["workflow"]["workflows/a.json"]["unresolved"] == ["?/ink.safetensors"]
+    text = '[folders]\n"Unknown Thing.what" = "loras"\n'
+    (world.project / "comfylock.toml").write_text(text, "utf-8")
+    assert world.here("lock").code == 0
+    assert "loras/ink.safetensors" in locked(world)["model"]
+
+
+def test_a_broken_workflow_keeps_its_spellings_and_blames_no_other(world):
+    write(world, "a.json", "s\\ink.safetensors")
+    write(world, "b.json", "s/ink.safetensors")
+    assert world.here("lock", "workflows").code == 0
+    before = world.lock_path.read_bytes()
+    (world.project / "workflows" / "a.json").write_text("{", "utf-8")
+
+    assert "- " not in world.here("lock", "--check").err
+    world.here("lock")
+
+    assert world.lock_path.read_bytes() == before
+
+
+def test_an_unusable_pin_in_the_settings_costs_no_good_pin(world):
+    write(world, "a.json", INK)
+    assert world.here("lock", "workflows").code == 0
+    before = world.lock_path.read_bytes()
+    text = '[models."loras/ink.safetensors"]\npin = "banana"\n'
+    (world.project / "comfylock.toml").write_text(text, "utf-8")
+
+    done = world.here("lock")
+
+    assert done.code == 1
+    assert "banana" in done.err
+    assert world.lock_path.read_bytes() == before
+
+
+def test_an_answer_that_makes_no_sense_is_a_fault_and_not_kept(world):
+    write(world, "a.json", INK)
+    world.hub.fault(Fault(match="/api/v1/models", kind="status", status=200, body="null", times=9))
+
+    assert world.here("lock", "workflows").code == 2
+    world.hub.clear_faults()
+
+    assert world.here("lock", "workflows").code == 0
+
+
+def test_a_name_with_a_path_in_it_is_no_exact_file_name(world):
+    odd = model(
+        9, "Odd", "LORA", versions=[version(91, "v1", files=[file(911, "../../odd.safetensors")])]
+    )
+    world.hub.replace(SHELVES.with_model(odd))
+    write(world, "a.json", "odd.safetensors")
+
+    assert world.here("lock", "workflows").code == 1
+    assert "model" not in locked(world)
+
+
+def test_a_variable_of_several_paths_is_divided_as_a_path_is(world):
+    write(world, "a b.json", INK)
+    assert world.here("lock", "workflows").code == 0
+
+    done = world.here("install", "--dry-run", COMFYLOCK_WORKFLOW="workflows/a b.json")
+
+    assert done.code == 0
+
+
+def test_a_lock_with_a_folder_that_nothing_loads_from_is_refused(world):
+    write(world, "a.json", INK)
+    assert world.here("lock", "workflows").code == 0
+    text = world.lock_path.read_text("utf-8").replace("loras/ink", "nofolder/ink")
+    world.lock_path.write_text(text, "utf-8")
+
+    done = world.here("install", "--frozen")
+
+    assert done.code == 2
+    assert 'model."nofolder/ink.safetensors"' in done.err

@@ -152,7 +152,7 @@ BAD_LOCKS = {
     ),
     "own folder": (
         with_key("loras/.comfylock/x.pt"),
-        "model.\"loras/.comfylock/x.pt\": '.comfylock' is comfylock's own folder",
+        "model.\"loras/.comfylock/x.pt\": '.comfylock' is no folder for models",
     ),
     "legacy folder": (
         with_key("unet/x.safetensors"),

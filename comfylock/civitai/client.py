@@ -27,7 +27,7 @@ from comfylock.civitai.queries import (
     plan_queries,
     plan_text,
 )
-from comfylock.errors import FetchError, GoneError
+from comfylock.errors import FetchError, GoneError, ServerError
 from comfylock.events import Reporter, Warned
 
 BATCH = 100
@@ -174,6 +174,8 @@ class CivitaiClient:
         """Return a list of version objects for each digest, and keep each list."""
         try:
             answer = self._api.post_json(f"{self._base}/model-versions/by-hash", list(digests))
+            if not isinstance(answer, list):
+                raise _senseless(f"{self._base}/model-versions/by-hash")
             answers = self._sorted_out(digests, slimmed(answer))
         except FetchError as error:
             return {digest: self._old(kept[digest], error) for digest in digests}
@@ -211,7 +213,7 @@ class CivitaiClient:
         if kept is not None and kept.is_fresh:
             return kept.answer
         try:
-            answer: object | None = slimmed(self._api.get_json(url, params))
+            answer: object | None = _sound(slimmed(self._api.get_json(url, params)), url)
         except GoneError:
             answer = None
         except FetchError as error:
@@ -234,6 +236,26 @@ class CivitaiClient:
 
     def _hash_key(self, digest: str) -> str:
         return f"SHA256 {self._base} {digest}"
+
+
+def _sound(answer: object, url: str) -> object:
+    """Return an answer of the shape that its address promises.
+
+    Raises:
+        ServerError: it is something else; taken for "not found" it would be kept for a day.
+    """
+    if not isinstance(answer, dict):
+        raise _senseless(url)
+    if url.endswith("/models") and not isinstance(answer.get("items"), list):  # pyright: ignore[reportUnknownMemberType]
+        raise _senseless(url)
+    return answer  # pyright: ignore[reportUnknownVariableType]
+
+
+def _senseless(url: str) -> ServerError:
+    return ServerError(
+        f"{url.partition('?')[0]} answered with something that is no answer to the question",
+        hint="Try again later; if it stays so, the site has changed its API",
+    )
 
 
 def age_in_words(seconds: float) -> str:

@@ -4,6 +4,7 @@ Global options are accepted before and after the command's name; every option ha
 ``COMFYLOCK_<OPTION>``.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -89,7 +90,21 @@ def option(*names: str, **settings: Any) -> Callable[[_F], _F]:
     """Return an option with the variable that belongs to its name."""
     long = next(name for name in names if name.startswith("--"))
     variable = f"COMFYLOCK_{long[2:].upper().replace('-', '_')}"
+    if settings.get("multiple"):
+        settings.setdefault("type", _Listed())
     return click.option(*names, envvar=variable, show_envvar=True, **settings)
+
+
+class _Listed(click.ParamType[str]):
+    """A text of which a variable may hold several, divided as in ``PATH``: names have blanks."""
+
+    name = "text"
+    envvar_list_splitter: ClassVar[str | None] = os.pathsep
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the text as it is."""
+        del param, ctx
+        return value
 
 
 object_info_option = option(

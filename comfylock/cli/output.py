@@ -13,6 +13,7 @@ from comfylock.names import shown
 from comfylock.progress import AnyReporter, make_reporter
 
 if TYPE_CHECKING:
+    from comfylock.events import Reporter
     from comfylock.report.page import Page
     from comfylock.session import Session
 
@@ -22,8 +23,13 @@ def given(name: str, *, default: Any) -> Any:
     return kept_options(click.get_current_context()).get(name, default)
 
 
-def open_session(**wishes: Any) -> "Session":
-    """Return the session that the global options and a command's own wishes describe."""
+def open_session(reporter: "Reporter | None" = None, **wishes: Any) -> "Session":
+    """Return the session that the global options and a command's own wishes describe.
+
+    Args:
+        reporter: told of what happens, in place of bars or lines on stderr.
+        **wishes: fields of `session.Wishes`.
+    """
     from comfylock.session import Session, Wishes
 
     directory = Path(given("directory", default=Path()))
@@ -39,7 +45,7 @@ def open_session(**wishes: Any) -> "Session":
             **wishes,
         ),
         os.environ,
-        _reporter(),
+        reporter or _reporter(),
     )
 
 
@@ -47,7 +53,7 @@ def _reporter() -> AnyReporter:
     return make_reporter(
         quiet=given("quiet", default=False),
         verbose=given("verbose", default=False),
-        bars=not given("no_progress", default=False),
+        bars=not given("no_progress", default=False) and _colour() is not False,
         colour=_colour(),
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from comfylock.errors import LockStaleError, PathMissingError, Problem, UsageError
-from comfylock.lockfile.changes import Difference, staleness
+from comfylock.lockfile.changes import Difference, DifferenceKind, staleness
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock
 from comfylock.session import Session
@@ -50,13 +50,20 @@ def compare(session: Session, locked: Lock, paths: Sequence[str]) -> Checked:
     A workflow that cannot be read is no difference: what the lock knows of it stands.
     """
     reading = session.read_workflows(session.lock_inputs(paths, locked).read)
-    unreadable = {problem.ref for problem in reading.broken}
+    unreadable = {problem.ref for problem in reading.broken if problem.ref is not None}
+    unknown = {
+        key
+        for path in unreadable
+        if path in locked.workflows
+        for key in locked.workflows[path].models
+    }
     return Checked(
         lock=locked,
         differences=tuple(
             difference
             for difference in staleness(locked, session.wanted(reading))
             if difference.workflow not in unreadable
+            and not (difference.kind is DifferenceKind.REMOVED_ALIAS and difference.ref in unknown)
         ),
         broken=reading.broken,
     )

@@ -1,6 +1,6 @@
 """`lock`: inputs -> references -> requirements -> (old lock | resolve) -> comfy.lock."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -106,7 +106,8 @@ def lock(
     division, upgraded = _upgraded(session, division, orders)
     answers = resolve_all(division.open, old, session.asking(division.open))
     held = _held(answers.pins, previous) if old is None else {}
-    pins = {**division.settled, **upgraded.moved, **answers.pins}
+    kept = _kept(answers.misses, old, session.project.models)
+    pins = {**kept, **division.settled, **upgraded.moved, **answers.pins}
     new = assemble(
         session.wanted(reading),
         Findings(
@@ -120,7 +121,7 @@ def lock(
     writes = mode is LockMode.WRITE and not nobody_answered
     return Locked(
         lock=new,
-        changes=diff_locks(previous, new),
+        changes=() if nobody_answered else diff_locks(previous, new),
         misses=answers.misses,
         remembered=division.remembered,
         broken=(*reading.broken, *upgraded.faults),
@@ -171,6 +172,20 @@ def _previous(session: Session, old_lock: OldLock) -> tuple[Lock | None, tuple[s
         return session.old_lock()[0], ()
     except CannotWorkError:
         return None, ()
+
+
+def _kept(misses: Sequence[Missed], old: Lock | None, wishes: Collection[str]) -> dict[str, Pin]:
+    """Return the old pins of what could not be pinned anew.
+
+    A question without an answer, or a word of the user's that leads to no file, costs no good
+    pin; an answer does.
+    """
+    found = {
+        missed.requirement.key: recorded_pin(missed.requirement.key, old)
+        for missed in misses
+        if not missed.answered or missed.requirement.key in wishes
+    }
+    return {key: pin for key, pin in found.items() if pin is not None}
 
 
 def _upgraded(

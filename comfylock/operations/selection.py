@@ -1,11 +1,12 @@
 """Which part of comfy.lock is meant."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from comfylock.errors import UsageError
+from comfylock.errors import LockInvalidError, UsageError
 from comfylock.lockfile.model import Lock, Pin, WorkflowEntry
+from comfylock.names import split_key
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,3 +56,24 @@ def _selected_entries(locked: Lock, workflows: Sequence[str]) -> list[WorkflowEn
             )
     chosen = sorted(set(workflows)) if workflows else sorted(locked.workflows)
     return [locked.workflows[path] for path in chosen]
+
+
+def refuse_unknown_folders(locked: Lock, known: Collection[str]) -> None:
+    """Refuse a lock that would place files where nothing loads models from.
+
+    Args:
+        locked: the lock.
+        known: ComfyUI's folders, those of known nodes, and those that the user's files name.
+
+    Raises:
+        LockInvalidError: naming the path inside the file.
+    """
+    for key in sorted(locked.models):
+        folder = split_key(key)[0]
+        if folder not in known:
+            raise LockInvalidError(
+                f'comfy.lock: model."{key}": {folder} is no folder that ComfyUI, or a node that '
+                "comfylock knows, loads models from",
+                hint="If a node of yours does, say so in comfylock.toml below [folders]: "
+                f'"NodeClass.input" = "{folder}"',
+            )

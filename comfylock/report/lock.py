@@ -1,8 +1,10 @@
 """The reports of `lock` and `lock --check`."""
 
-from comfylock.names import quoted, shown
+from comfylock.errors import Problem
+from comfylock.names import shown
 from comfylock.operations.freshness import Checked, LockState, stale_problems
 from comfylock.operations.lock import Locked
+from comfylock.references import Requirement
 from comfylock.report.page import Page, learned_lines
 from comfylock.report.pins import (
     change_fields,
@@ -23,6 +25,7 @@ def lock_page(done: Locked, *, dry_run: bool) -> Page:
         *done.broken,
         *(missed.problem for missed in done.misses),
         *(held.problem for held in done.held),
+        *(_remembered_problem(each) for each in done.remembered),
     )
     open_count = len(done.misses) + len(done.remembered)
     rows = [change_line(change) for change in done.changes]
@@ -36,7 +39,6 @@ def lock_page(done: Locked, *, dry_run: bool) -> Page:
             *(f"warning: {warning}" for warning in done.warnings),
             *learned_lines(done.learned),
             *unmoved_lines(done.unmoved),
-            *_remembered_hint(done),
             _lock_sentence(done, dry_run=dry_run),
         ),
         problems=problems,
@@ -84,11 +86,14 @@ def _lock_sentence(done: Locked, *, dry_run: bool) -> str:
     return f"{verb} {models} of {workflows}{tail}{unchanged}"
 
 
-def _remembered_hint(done: Locked) -> list[str]:
-    if not done.remembered:
-        return []
-    first = quoted(done.remembered[0].key)
-    return [f"What was not found before is asked for again by `comfylock lock -P {first}`, or -U"]
+def _remembered_problem(requirement: Requirement) -> Problem:
+    """Return the error of a reference that an earlier run has not pinned; nobody was asked now."""
+    return Problem(
+        slug="unresolved",
+        ref=requirement.key,
+        message="not pinned by an earlier run, and not asked for again",
+        hint="`comfylock lock -P REF` asks again, and `comfylock why REF` says what was tried",
+    )
 
 
 def check_lock_page(found: Checked) -> Page:

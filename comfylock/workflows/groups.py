@@ -7,6 +7,7 @@ Source: ComfyUI_frontend 1.58.1, extensions/core/groupNode.ts.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import combinations, islice
 
 from comfylock.names import extension
 from comfylock.workflows.graphs import (
@@ -31,6 +32,7 @@ from comfylock.workflows.shapes import (
 )
 from comfylock.workflows.subgraphs import Scope, Values, trace
 
+_MOST_TRIES = 1000
 _PREFIXES = ("workflow>", "workflow/")
 
 
@@ -44,7 +46,7 @@ def enter_group(
         return None
     inner = objects(definition.get("nodes"))
     return Scope(
-        graph=_graph(definition, inner, _dealt(inner, widget_values(instance))),
+        graph=_graph(definition, inner, _dealt(definition, inner, widget_values(instance))),
         definitions=outer.definitions,
         prefix=f"{outer.prefix}{node_id}:",
         active=outer.active and is_on(instance),
@@ -76,21 +78,64 @@ def _graph(definition: JsonObject, inner: list[JsonObject], values: list[list[Js
     return parse_graph({"nodes": nodes, "links": links})
 
 
-def _dealt(inner: list[JsonObject], values: list[Json]) -> list[list[Json]]:
+def _dealt(definition: JsonObject, inner: list[JsonObject], values: list[Json]) -> list[list[Json]]:
     """Return the instance's values dealt out to the inner nodes.
 
-    If there are not as many as the definition has (linked and hidden widgets are left out),
-    model names are dealt by their order, and only if both sides have equally many.
+    Hidden widgets, and those that a link inside the group feeds, have none at the instance: their
+    values are the definition's. If the numbers do not come out, model names are dealt by their
+    order, and only if both sides have equally many.
     """
     own = [widget_values(node) for node in inner]
-    if sum(map(len, own)) == len(values):
-        rest = iter(values)
-        return [[next(rest) for _ in part] for part in own]
+    absent = _absent(definition, inner)
+    shown = [max(0, len(part) - len(absent[place])) for place, part in enumerate(own)]
+    for counts in ([len(part) for part in own], shown):
+        if sum(counts) == len(values):
+            rest = iter(values)
+            dealt = [[next(rest) for _ in range(count)] for count in counts]
+            return [_laid_over(mine, given) for mine, given in zip(own, dealt, strict=True)]
     names = [value for value in values if _is_model_name(value)]
     if sum(_is_model_name(value) for part in own for value in part) != len(names):
         return own
     rest = iter(names)
     return [[next(rest) if _is_model_name(value) else value for value in part] for part in own]
+
+
+def _absent(definition: JsonObject, inner: list[JsonObject]) -> list[set[str]]:
+    """Return, for each inner node, the widgets that its instances hold no value of."""
+    absent: list[set[str]] = [set() for _ in inner]
+    for place, settings in as_object(definition.get("config")).items():
+        inputs = as_object(as_object(settings).get("input"))
+        hidden = {name for name, one in inputs.items() if as_object(one).get("visible") is False}
+        if place.isdecimal() and int(place) < len(inner):
+            absent[int(place)] |= hidden
+    for raw in as_list(definition.get("links")):
+        link = as_list(raw)
+        target, slot = index_of(item_at(link, 2)), index_of(item_at(link, 3))
+        if not isinstance(item_at(link, 0), int) or not 0 <= target < len(inner):
+            continue
+        entry = as_object(item_at(as_list(inner[target].get("inputs")), slot))
+        if is_widget_slot(entry):
+            absent[target].add(slot_name(entry))
+    return absent
+
+
+def _laid_over(own: list[Json], given: list[Json]) -> list[Json]:
+    """Return a node's own values with the given ones in the places that their types fit.
+
+    Which widget is missing is known by name alone, and the names of a node's widgets are not in
+    the file; a text does not stand where a number was.
+    """
+    if len(own) == len(given):
+        return given
+    for places in islice(combinations(range(len(own)), len(given)), _MOST_TRIES):
+        if all(_is_alike(own[place], value) for place, value in zip(places, given, strict=True)):
+            laid = dict(zip(places, given, strict=True))
+            return [laid.get(place, value) for place, value in enumerate(own)]
+    return own
+
+
+def _is_alike(one: Json, other: Json) -> bool:
+    return isinstance(one, str) == isinstance(other, str)
 
 
 def _is_model_name(value: Json) -> bool:
