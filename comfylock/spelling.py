@@ -108,7 +108,8 @@ def misspelling_warning(references: Sequence[Reference], separator: Separator) -
         return None
     files = len({reference.workflow for reference in wrong})
     sign = "\\" if separator is Separator.SLASH else "/"
-    names = "1 model name is" if len(wrong) == 1 else f"{len(wrong)} model names are"
+    count = len({(one.folder, one.name) for one in wrong})
+    names = "1 model name is" if count == 1 else f"{count} model names are"
     where = "1 workflow" if files == 1 else f"{files} workflows"
     return (
         f"{names} spelled with {sign} in {where}, which ComfyUI on this system refuses;"

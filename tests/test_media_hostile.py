@@ -198,6 +198,7 @@ HOSTILE = {
         {f"{n}.png": PNG_SIGNATURE + chunk(b"junk", b"") * 20_000 for n in range(100)}
     ),
     "zip: bzip2": archive({"a.json": bytes(10**7)}, zipfile.ZIP_BZIP2),
+    "zip: a member without a name": archive({"": b"x"}),
 }
 
 

@@ -6,7 +6,7 @@ fault is an error, never a "not found".
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 from comfylock.addresses import CivitaiAddress, parse_address, parse_pin
 from comfylock.artifacts import Artifact, ModelId, ModelVersion, VersionId
@@ -173,10 +173,11 @@ class CivitaiClient:
     ) -> dict[str, object]:
         """Return a list of version objects for each digest, and keep each list."""
         try:
-            answer = self._api.post_json(f"{self._base}/model-versions/by-hash", list(digests))
+            url = f"{self._base}/model-versions/by-hash"
+            answer: object = slimmed(self._api.post_json(url, list(digests)))
             if not isinstance(answer, list):
-                raise _senseless(f"{self._base}/model-versions/by-hash")
-            answers = self._sorted_out(digests, slimmed(answer))
+                raise _senseless(url)
+            answers = self._sorted_out(digests, cast("object", answer))
         except FetchError as error:
             return {digest: self._old(kept[digest], error) for digest in digests}
         for digest, versions in answers.items():

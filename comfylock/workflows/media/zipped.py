@@ -60,7 +60,7 @@ def unpacked(file: BinaryIO, suffixes: frozenset[str]) -> Iterator[Unpacked]:
     bytes_left = MAX_ARCHIVE_BYTES
     for member in members:
         suffix = "." + member.filename.lower().rpartition(".")[2]
-        if member.is_dir() or suffix not in suffixes:
+        if member.filename.endswith("/") or suffix not in suffixes:
             continue
         reason = _obstacle(member)
         data = None
