@@ -1,0 +1,1 @@
+"""The report of `report`: one overview, and a file for each form that it is shown in."""
