@@ -271,6 +271,16 @@ def svg(metadata):
     ).encode()
 
 
+def nameless_archive():
+    """A ZIP whose one member has an empty name, which `zipfile` itself would not write."""
+    data = b"x"
+    facts = (zlib.crc32(data), len(data), len(data), 0)
+    local = struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 0, 0, 0, *facts, 0) + data
+    listed = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 0, *facts, 0, 0, 0, 0, 0, 0)
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(listed), len(local), 0)
+    return local + listed + end
+
+
 def archive(members, method=zipfile.ZIP_DEFLATED):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as out:

@@ -38,6 +38,7 @@ from tests.media_writers import (
     keyed,
     mp3,
     mp4,
+    nameless_archive,
     ogg_page,
     opus,
     png,
@@ -198,7 +199,7 @@ HOSTILE = {
         {f"{n}.png": PNG_SIGNATURE + chunk(b"junk", b"") * 20_000 for n in range(100)}
     ),
     "zip: bzip2": archive({"a.json": bytes(10**7)}, zipfile.ZIP_BZIP2),
-    "zip: a member without a name": archive({"": b"x"}),
+    "zip: a member without a name": nameless_archive(),
 }
 
 
