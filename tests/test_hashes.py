@@ -7,7 +7,7 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfylock.hashes import Digests, Hasher, is_digest, needed_to_check, needed_to_verify
+from comfylock.hashes import Digests, Hasher, is_digest, needed_to_check
 
 A, B = "a" * 64, "b" * 64
 SOME = st.builds(
@@ -59,11 +59,10 @@ def test_combined_keeps_this_ones_word(one: Digests, other: Digests) -> None:
     assert both.blake3 == (one.blake3 or other.blake3)
 
 
-def test_the_cheaper_hash_checks_and_every_hash_verifies() -> None:
+def test_the_cheaper_hash_checks() -> None:
     assert needed_to_check(Digests(sha256=A, blake3=B)) == ("blake3",)
     assert needed_to_check(Digests(sha256=A)) == ("sha256",)
-    assert needed_to_verify(Digests(sha256=A, blake3=B)) == ("blake3", "sha256")
-    assert needed_to_verify(Digests(blake3=B)) == ("blake3",)
+    assert needed_to_check(Digests(blake3=B)) == ("blake3",)
 
 
 def test_a_content_is_named_by_blake3_first() -> None:

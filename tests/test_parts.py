@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from comfylock.disk.parts import Part, claim_part, owner_name, partial_bytes, remove_leftovers
+from comfylock.disk.part import Part
+from comfylock.disk.parts import claim_part, leftover, owner_name, remove_leftovers
 from comfylock.disk.tree import opened_below
 from comfylock.errors import DiskFullError, HashMismatchError
 from tests.world import ROOT
@@ -195,12 +196,12 @@ def test_a_process_that_cannot_be_looked_at_counts_as_living(tmp_path: Path) -> 
 
 
 def partial_bytes_of(folder: Path) -> int:
-    """What `partial_bytes` counts, with the state folder where it belongs."""
+    """What `leftover` counts, with the state folder where it belongs."""
     state = folder / ".comfylock"
     state.mkdir(exist_ok=True)
     if not (state / "partial").exists():
         (state / "partial").symlink_to(folder / "partial")
-    return partial_bytes(folder, folder / "x", LABEL)
+    return leftover(folder, folder / "x", LABEL).held
 
 
 @pytest.mark.parametrize("owner", [OTHER_MACHINE, "who-knows", "a-b-c-d-e", "1-2-3"])

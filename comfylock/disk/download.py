@@ -10,15 +10,16 @@ Rules:
 """
 
 import random
-import threading
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from itertools import chain
-from typing import Protocol
 
 from comfylock.artifacts import Source
-from comfylock.disk.parts import Part
+from comfylock.disk.part import Part
+from comfylock.disk.ranges import StartOverError, Stream, lead_of, receive_spread
+from comfylock.disk.streams import Body, Receiving
 from comfylock.errors import (
     ComfylockError,
     FetchError,
@@ -26,11 +27,12 @@ from comfylock.errors import (
     NotAModelError,
     StoppedError,
 )
-from comfylock.events import Advanced, Noted, Reporter
-from comfylock.hashes import needed_to_verify
+from comfylock.events import Advanced, Noted
+from comfylock.hashes import needed_to_check, told_apart
 from comfylock.lockfile.model import Pin
-from comfylock.names import extension
+from comfylock.names import extension, quoted
 from comfylock.web.faults import NoAnswerError, PassingError
+from comfylock.web.fetch import RangeRefusedError, Stretch
 
 #: So many first bytes tell what a file is.
 HEAD_BYTES = 16
@@ -38,75 +40,6 @@ HEAD_BYTES = 16
 _MAX_SAFETENSORS_HEADER = 100_000_000
 _MARKUP = (b"<!doctype", b"<!--", b"<html", b"<head", b"<?xml", b"<body", b"<error")
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-
-
-class Body(Protocol):
-    """One answer's stream of a file."""
-
-    @property
-    def start(self) -> int:
-        """Offset of the first byte."""
-        ...
-
-    @property
-    def total(self) -> int | None:
-        """Length of the whole file."""
-        ...
-
-    @property
-    def validator(self) -> str | None:
-        """The server's name of this version."""
-        ...
-
-    def chunks(self) -> Iterator[bytes | memoryview]:
-        """Yield the bytes as they come. Raises `FetchError` when the stream breaks."""
-        ...
-
-
-class Fetcher(Protocol):
-    """Opens the bytes of a source from an offset on."""
-
-    def open(
-        self, source: Source, *, start: int, validator: str | None
-    ) -> AbstractContextManager[Body]:
-        """Ask for a file. The answer may start at 0 where `start` was asked for.
-
-        Raises:
-            FetchError: there is no such stream to be had, now or ever.
-        """
-        ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Patience:
-    """How long faults that may pass are waited out.
-
-    Attributes:
-        tries: how many in a row may bring no new byte.
-        first_wait_s: seconds before the second try; each further wait is twice as long.
-        longest_wait_s: no wait is longer, unless the server asks for it.
-    """
-
-    tries: int = 5
-    first_wait_s: float = 1.0
-    longest_wait_s: float = 30.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Receiving:
-    """What a download needs besides the model and the part.
-
-    Attributes:
-        fetcher: where streams come from.
-        reporter: told of every piece.
-        stop: set when the user interrupts.
-        patience: how long faults are waited out.
-    """
-
-    fetcher: Fetcher
-    reporter: Reporter
-    stop: threading.Event
-    patience: Patience = field(default_factory=Patience)
 
 
 def receive(pin: Pin, part: Part, receiving: Receiving) -> None:
@@ -125,7 +58,8 @@ def receive(pin: Pin, part: Part, receiving: Receiving) -> None:
     first: ComfylockError | None = None
     for source in pin.sources:
         try:
-            _receive_verified(pin, source, part, receiving)
+            with receiving.connections.first():
+                _receive_verified(pin, source, part, receiving)
         except (FetchError, HashMismatchError) as error:
             first = first or error
             receiving.reporter.on(Noted(message=f"{pin.key}: {source}: {error.message}"))
@@ -141,17 +75,18 @@ def _is_whole(pin: Pin, part: Part) -> bool:
 
 
 def _receive_verified(pin: Pin, source: Source, part: Part, receiving: Receiving) -> None:
+    """Have the locked bytes, or after one clean retry the error."""
     may_start_over = True
     while True:
         resumed = _receive_whole(pin, source, part, receiving)
         if part.digests().agrees(pin.digests):
             return
         error = _mismatch(pin, source, part)
-        receiving.reporter.on(Advanced(ref=pin.key, count=-part.size))
-        part.restart(needed_to_verify(pin.digests))
+        _restart(pin, part, receiving)
         if not (resumed and may_start_over):
             raise error
         may_start_over = False
+        receiving = receiving.over_one_connection()
         receiving.reporter.on(Noted(message=f"{pin.key}: wrong hash after a resume, starting over"))
 
 
@@ -161,13 +96,17 @@ def _receive_whole(pin: Pin, source: Source, part: Part, receiving: Receiving) -
     Returns:
         Whether the bytes came in several goes, so that a wrong hash may be a bad seam.
     """
-    fruitless, furthest = 0, part.size
+    fruitless, furthest = 0, part.held
     while True:
         try:
             _receive_once(pin, source, part, receiving)
+        except (StartOverError, RangeRefusedError) as error:
+            receiving.reporter.on(Noted(message=f"{pin.key}: {error.message}; starting over"))
+            _restart(pin, part, receiving)
+            receiving = receiving.over_one_connection()
         except PassingError as error:
-            fruitless = 0 if part.size > furthest else fruitless + 1
-            furthest = max(furthest, part.size)
+            fruitless = 0 if part.held > furthest else fruitless + 1
+            furthest = max(furthest, part.held)
             if fruitless >= receiving.patience.tries:
                 raise _given_up(pin, part, error, fruitless) from error
             _wait(pin, error, fruitless, receiving)
@@ -176,27 +115,55 @@ def _receive_whole(pin: Pin, source: Source, part: Part, receiving: Receiving) -
 
 
 def _receive_once(pin: Pin, source: Source, part: Part, receiving: Receiving) -> None:
-    with receiving.fetcher.open(source, start=part.size, validator=part.validator) as body:
+    with ExitStack() as opened:
+        body = opened.enter_context(_opened(source, part, receiving))
         pieces = body.chunks()
         head = b""
         if body.start == 0:
             head = _head(pieces)
             # Before anything kept is given up for it: the new bytes must look like a model.
             refuse_foreign(pin.key, head[:HEAD_BYTES])
-        if body.start != part.size:
-            receiving.reporter.on(Advanced(ref=pin.key, count=-part.size))
-            part.restart(needed_to_verify(pin.digests))
+        if body.start != part.size or (part.journal and part.journal.total != body.total):
+            _restart(pin, part, receiving)
         part.begin_stream()
         part.remember(body.validator)
         part.require_room(_expected_size(pin, body))
         limit = body.total if body.total is not None else pin.size
-        for piece in chain([head], pieces):
-            _take(pin, piece, part, receiving)
-            if limit is not None and part.size > limit:
-                part.restart(needed_to_verify(pin.digests))
-                raise _too_long(pin, limit)
+        stream = Stream(source=source, body=body, chunks=chain([head], pieces), close=opened.close)
+        _take_all(pin, part, stream, receiving)
     if limit is not None and part.size < limit and not part.digests().agrees(pin.digests):
         raise NoAnswerError(f"the stream of {pin.key} ended at {part.size:,} of {limit:,} bytes")
+
+
+def _opened(source: Source, part: Part, receiving: Receiving) -> AbstractContextManager[Body]:
+    """Ask for what comes behind the bytes that there are, up to others that are there already."""
+    stretch = Stretch(stop=part.journal.gap_end) if part.journal else None
+    return receiving.fetcher.open(
+        source, start=part.size, validator=part.validator, stretch=stretch
+    )
+
+
+def _take_all(pin: Pin, part: Part, stream: Stream, receiving: Receiving) -> None:
+    """Take a stream's bytes, over several connections where that helps."""
+    if part.journal is not None:
+        receive_spread(pin, part, stream, receiving)
+        return
+    told = stream.body.total
+    limit = told if told is not None else pin.size
+    lead = lead_of(stream.body, part, receiving)
+    for piece in stream.chunks:
+        _take(pin, piece, part, receiving)
+        if limit is not None and part.size > limit:
+            part.restart(needed_to_check(pin.digests))
+            raise _too_long(pin, limit)
+        if lead is not None and lead.is_slow(time.monotonic(), part.size):
+            receive_spread(pin, part, replace(stream, rate=lead.rate), receiving)
+            return
+
+
+def _restart(pin: Pin, part: Part, receiving: Receiving) -> None:
+    receiving.reporter.on(Advanced(ref=pin.key, count=-part.held))
+    part.restart(needed_to_check(pin.digests))
 
 
 def _expected_size(pin: Pin, body: Body) -> int | None:
@@ -238,7 +205,7 @@ def _given_up(pin: Pin, part: Part, error: PassingError, tries: int) -> PassingE
     of = "" if pin.size is None else f" of {pin.size:,}"
     return type(error)(
         f"{pin.key}: {error.message}; {tries} tries in a row brought no new byte",
-        hint=f"Run `comfylock install` again later; {part.size:,}{of} bytes are kept",
+        hint=f"Run `comfylock install` again later; {part.held:,}{of} bytes are kept",
     )
 
 
@@ -283,12 +250,11 @@ def _looks_like_safetensors(head: bytes) -> bool:
 def _mismatch(pin: Pin, source: Source, part: Part) -> HashMismatchError:
     found = part.digests()
     return HashMismatchError(
-        f"{pin.key} from {source} is not the locked file\n"
-        f"  expected {pin.digests}\n"
-        f"  found    {found} ({part.size:,} bytes)",
+        f"{pin.key} from {source} is not the locked file ({part.size:,} bytes)\n"
+        f"{told_apart(pin.digests, found)}",
         hint=(
-            "The uploader may have replaced the file, or comfy.lock was edited. "
-            "Run `comfylock lock --rebuild` to pin what is there now"
+            "The uploader may have replaced the file, or comfy.lock was edited. Look at its page; "
+            f"`comfylock pin {quoted(pin.key)} SPEC` accepts what is there now"
         ),
     )
 

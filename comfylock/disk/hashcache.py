@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -43,11 +44,20 @@ def is_settled(stat: FileStat, hashed_at_ns: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CachedHash:
-    """One row: what the file with this stat was hashed to, and whether comfylock placed it."""
+    """One row: what the file with this stat was hashed to, and whether comfylock placed it.
+
+    Attributes:
+        stat: facts of the file.
+        digests: its content.
+        placed: comfylock put it there.
+        origin: a source that it can be fetched from again, as messages name it; ``None`` where
+            none was known when it was placed.
+    """
 
     stat: FileStat
     digests: Digests
     placed: bool
+    origin: str | None = None
 
 
 class HashCache:
@@ -72,18 +82,26 @@ class HashCache:
         return row if row is not None and row.stat == stat else None
 
     def record(
-        self, path: str | Path, stat: FileStat, digests: Digests, *, placed: bool = False
+        self,
+        path: str | Path,
+        stat: FileStat,
+        digests: Digests,
+        *,
+        placed: bool = False,
+        origin: str | None = None,
     ) -> None:
-        """Keep what a file was hashed to; digests known for the same stat are kept too.
+        """Keep what a file was hashed to; what is known of the same file and content is kept too.
 
         A row that contradicts what was read is void as a whole: the file changed and its stat
-        did not.
+        did not. One whose ctime alone differs counts again when the bytes are the same: somebody
+        linked the file or changed its owner.
         """
-        known = self.lookup(path, stat)
-        if known is not None and not known.digests.contradicts(digests):
+        known = self._loaded().get(self._name(path))
+        if known is not None and _is_same(known, stat, digests):
             digests = digests.combined(known.digests)
             placed = placed or known.placed
-        row = CachedHash(stat, digests, placed)
+            origin = origin or known.origin
+        row = CachedHash(stat, digests, placed, origin)
         if known == row:
             return
         name = self._name(path)
@@ -100,6 +118,12 @@ class HashCache:
         for name in [name for name, row in rows.items() if row.stat == before]:
             rows[name] = row = replace(rows[name], stat=after)
             self._append(_render(name, row))
+
+    def placed(self) -> Iterator[tuple[str, CachedHash]]:
+        """Yield path and row of every file that comfylock has placed at some time."""
+        for name, row in self._loaded().items():
+            if row.placed:
+                yield os.path.join(self._root, name), row  # noqa: PTH118
 
     def compact(self) -> None:
         """Rewrite the file without the rows that later ones replaced, once that is worth it."""
@@ -159,6 +183,12 @@ class HashCache:
             return os.open(self._path, flags, 0o666)
 
 
+def _is_same(known: CachedHash, stat: FileStat, digests: Digests) -> bool:
+    if known.stat == stat:
+        return not known.digests.contradicts(digests)
+    return replace(known.stat, ctime_ns=stat.ctime_ns) == stat and known.digests.agrees(digests)
+
+
 def now_ns() -> int:
     """Return the wall clock, as file systems stamp their files with it."""
     return time.time_ns()
@@ -177,6 +207,7 @@ def _render(name: str, row: CachedHash) -> bytes:
             row.digests.sha256,
             row.digests.blake3,
             row.placed,
+            row.origin,
         ]
     )
     return f"{_check(fields)} {fields}\n".encode("ascii")
@@ -187,7 +218,7 @@ def _parse(line: bytes) -> tuple[str, CachedHash] | None:
         check, _, fields = line.decode("ascii").partition(" ")
         if check != _check(fields):
             return None
-        name, numbers, sha256, blake3, placed = json.loads(fields)
+        name, numbers, sha256, blake3, placed, origin = json.loads(fields)
         size, mtime_ns, inode, ctime_ns = map(int, numbers)
     except (ValueError, TypeError, RecursionError):
         return None
@@ -195,7 +226,8 @@ def _parse(line: bytes) -> tuple[str, CachedHash] | None:
     digests = Digests(sha256=_digest(sha256), blake3=_digest(blake3))
     if not isinstance(name, str) or not digests:
         return None
-    return name, CachedHash(stat, digests, placed is True)
+    origin = origin if isinstance(origin, str) else None
+    return name, CachedHash(stat, digests, placed is True, origin)
 
 
 def _digest(value: object) -> str | None:

@@ -10,7 +10,6 @@ backup links what does not change) is never written to: its bytes are somebody e
 """
 
 import contextlib
-import json
 import os
 import secrets
 import stat as stat_bits
@@ -19,188 +18,62 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from io import FileIO
 from pathlib import Path
+from typing import NamedTuple
 
 from comfylock.disk.faults import disk_fault
-from comfylock.disk.read import hash_rest
-from comfylock.disk.rename import Address, rename_without_clobber
-from comfylock.disk.tree import STATE_DIRECTORY, state_base, sync
-from comfylock.errors import DiskError, DiskFullError, HashMismatchError
-from comfylock.hashes import Buffer, Digests, Hasher
+from comfylock.disk.journal import read_journal
+from comfylock.disk.part import BLOCK_BYTES, Part
+from comfylock.disk.read import open_file
+from comfylock.disk.tree import STATE_DIRECTORY, state_base
+from comfylock.errors import PlaceError
 
 PARTIAL_STEPS = (STATE_DIRECTORY, "partial")
 _FOREIGN_OWNER_DEAD_AFTER_S = 24 * 3600
-_META_BYTES = 4096
 
 
-def partial_bytes(primary: Path, target: Path, label: str) -> int:
-    """Return how many bytes of a content an earlier run has left to go on from."""
+class Leftover(NamedTuple):
+    """What an earlier run has left of a content.
+
+    Attributes:
+        held: how many bytes of it there are to go on from.
+        room: how much room beyond them is set aside already.
+    """
+
+    held: int
+    room: int
+
+
+def leftover(primary: Path, target: Path, label: str) -> Leftover:
+    """Return what the part that a download would go on from is worth."""
     directory = state_base(primary, target).joinpath(*PARTIAL_STEPS)
-    sizes = (found.st_size for _, found in _claimable(directory, label) if found.st_nlink == 1)
-    return max(sizes, default=0)
+    parts = [one for one in _claimable(directory, label) if one.status.st_nlink == 1]
+    return max((Leftover(one.held, one.room) for one in parts), default=Leftover(0, 0))
+
+
+def bytes_under_way(directory: Path, label: str) -> int:
+    """Return how many bytes of a content are in parts, whoever is writing them."""
+    with contextlib.suppress(OSError):
+        return max((found.held for found in _all_parts(directory, label)), default=0)
+    return 0
 
 
 def remove_leftovers(directory: Path, labels: frozenset[str]) -> None:
     """Remove parts of contents that are in place by now, and that no living run is writing."""
     for label in labels:
-        for name, _ in _claimable(directory, label):
+        for found in _claimable(directory, label):
             with contextlib.suppress(OSError):
-                (directory / name).unlink()
+                (directory / found.name).unlink()
         with contextlib.suppress(OSError):
             (directory / f"{label}.json").unlink()
 
 
-class NoRoomError(DiskFullError):
-    """What is to come would not fit on the disk; nothing of it was written."""
-
-
-class Part:
-    """A claimed part: bytes that grow at the end, hashed as they are written.
-
-    Made by `claim_part`. After an error the claim is given back by `release`, or the bytes are
-    thrown away by `discard`; after `seal` the file may be published.
-
-    Attributes:
-        path: where it lies while it is claimed.
-        size: bytes that it holds.
-        seams: how often other bytes were appended behind a broken stream.
-        validator: what the server called this version of the file, for ``If-Range``.
-    """
-
-    def __init__(self, place: tuple[int, Path], name: str, label: str, file: FileIO) -> None:
-        self._directory, shown_directory = place
-        self.path = shown_directory / name
-        self.size = 0
-        self.seams = 0
-        self.validator: str | None = None
-        self._name = name
-        self._label = label
-        self._file = file
-        self._hasher = Hasher(())
-
-    def rehash(self, algorithms: tuple[str, ...]) -> None:
-        """Read what an earlier run has left, so that hashing can go on behind it."""
-        self._hasher = hash_rest(self._file, Hasher(algorithms), self.path)
-        self.size = self._file.tell()
-        if self.size:
-            self.validator = self._read_validator()
-
-    def restart(self, algorithms: tuple[str, ...]) -> None:
-        """Throw the bytes away and begin anew."""
-        try:
-            self._file.truncate(0)
-            self._file.seek(0)
-        except OSError as error:
-            raise disk_fault(error, self.path, "write") from error
-        self._hasher = Hasher(algorithms)
-        self.size = self.seams = 0
-
-    def write(self, data: Buffer) -> None:
-        """Append all of `data`; the system may take it in several pieces.
-
-        Raises:
-            DiskFullError, PermissionDeniedError, DiskError: it could not be written whole.
-        """
-        view = memoryview(data)
-        self._hasher.update(view)
-        while view.nbytes:
-            try:
-                count = self._file.write(view)
-            except OSError as error:
-                raise disk_fault(error, self.path, "write") from error
-            if not count:
-                raise DiskError(f"cannot write {self.path}: the disk takes no more bytes")
-            self.size += count
-            view = view[count:]
-
-    def begin_stream(self) -> None:
-        """Note that another stream's bytes follow."""
-        if self.size:
-            self.seams += 1
-
-    def require_room(self, total: int | None) -> None:
-        """Refuse to go on when the rest of `total` bytes does not fit on the disk.
-
-        Raises:
-            NoRoomError: saying how much room is missing.
-        """
-        status = os.fstatvfs(self._file.fileno())
-        missing = 0 if total is None else total - self.size - status.f_bavail * status.f_frsize
-        if missing > 0:
-            raise NoRoomError(
-                f"the disk of {self.path.parent} is {missing:,} bytes too full",
-                hint="Free some room and run this again; what was downloaded is kept",
-            )
-
-    def digests(self) -> Digests:
-        """Return the digests of all bytes so far."""
-        return self._hasher.digests()
-
-    def remember(self, validator: str | None) -> None:
-        """Keep the server's name of this version, for a later run; losing it costs nothing."""
-        if validator == self.validator:
-            return
-        self.validator = validator
-        text = json.dumps({"validator": validator}).encode()
-        with contextlib.suppress(OSError):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-            handle = os.open(f"{self._label}.json", flags, 0o666, dir_fd=self._directory)
-            with FileIO(handle, "wb") as file:
-                file.write(text)
-
-    def _read_validator(self) -> str | None:
-        try:
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-            handle = os.open(f"{self._label}.json", flags, dir_fd=self._directory)
-            with FileIO(handle, "rb") as file:
-                value = json.loads(file.read(_META_BYTES))["validator"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None
-        return value if isinstance(value, str) else None
-
-    def seal(self) -> None:
-        """Bring the bytes to the disk and make sure that all of them are in the file.
-
-        Raises:
-            HashMismatchError: the file is not as long as what was written to it.
-            DiskError: the disk failed; the bytes cannot be trusted and are thrown away.
-        """
-        try:
-            sync(self._file.fileno())
-            length = os.fstat(self._file.fileno()).st_size
-        except OSError as error:
-            raise disk_fault(error, self.path, "write") from error
-        if length != self.size:
-            raise HashMismatchError(
-                f"{self.path} has {length:,} bytes on the disk, and {self.size:,} were written"
-            )
-
-    def release(self) -> None:
-        """Give the claim back and keep the bytes for the next run; an empty part is removed."""
-        if self.size == 0:
-            self.discard()
-            return
-        self.close()
-        # Where another part has the plain name, or the disk refuses, ours stays under its own,
-        # which is claimable as soon as this process is gone.
-        with contextlib.suppress(OSError):
-            rename_without_clobber(self.address, (self._directory, f"{self._label}.part"))
-
-    def discard(self) -> None:
-        """Throw the bytes away: nobody should go on from them."""
-        self.close()
-        for name in (self._name, f"{self._label}.json"):
-            with contextlib.suppress(OSError):
-                os.unlink(name, dir_fd=self._directory)
-
-    def close(self) -> None:
-        """Close the file; it keeps its name."""
-        with contextlib.suppress(OSError):
-            self._file.close()
-
-    @property
-    def address(self) -> Address:
-        """The open directory and the name in it, for publishing."""
-        return self._directory, self._name
+def idle_parts(directory: Path) -> frozenset[str]:
+    """Return the names of all parts in a directory that no living run owns."""
+    try:
+        labels = {name.partition(".")[0] for name in os.listdir(directory)}  # noqa: PTH208
+    except OSError:
+        return frozenset()
+    return frozenset(found.name for label in labels for found in _claimable(directory, label))
 
 
 def claim_part(directory: int, shown_directory: Path, label: str) -> Part:
@@ -212,10 +85,9 @@ def claim_part(directory: int, shown_directory: Path, label: str) -> Part:
         label: the content's name, `Digests.label`.
     """
     place = (directory, shown_directory)
-    longest_first = sorted(_claimable(shown_directory, label), key=lambda found: -found[1].st_size)
-    for name, _ in longest_first:
+    for found in sorted(_claimable(shown_directory, label), key=lambda found: -found.held):
         own = f"{label}.{owner_name()}.part"
-        file = _adopted(directory, name, own)
+        file = _adopted(directory, found.name, own)
         if file is not None:
             return Part(place, own, label, file)
     own = f"{label}.{owner_name()}.part"
@@ -246,27 +118,53 @@ def _begun(directory: int, own: str, path: Path) -> FileIO:
         raise disk_fault(error, path, "write") from error
 
 
-def _claimable(directory: Path, label: str) -> list[tuple[str, os.stat_result]]:
-    """Return (name, stat) of the parts of a content that no living run owns."""
+class _Found(NamedTuple):
+    """A part as it lies there."""
+
+    name: str
+    status: os.stat_result
+    held: int
+
+    @property
+    def room(self) -> int:
+        return max(0, self.status.st_blocks * BLOCK_BYTES - self.held)
+
+
+def _claimable(directory: Path, label: str) -> list[_Found]:
+    """Return the parts of a content that no living run owns."""
+    plain = f"{label}.part"
+    now_s = time.time()
     try:
-        return list(_unowned(directory, label))
+        return [
+            found
+            for found in _all_parts(directory, label)
+            if found.name == plain
+            or _is_dead(
+                found.name[len(label) + 1 : -len(".part")], age_s=now_s - found.status.st_mtime
+            )
+        ]
     except OSError:
         return []
 
 
-def _unowned(directory: Path, label: str) -> Iterator[tuple[str, os.stat_result]]:
-    plain = f"{label}.part"
+def _all_parts(directory: Path, label: str) -> Iterator[_Found]:
     with os.scandir(directory) as entries:
         for entry in entries:
             if not (entry.name.startswith(f"{label}.") and entry.name.endswith(".part")):
                 continue
             with contextlib.suppress(FileNotFoundError):
-                found = entry.stat(follow_symlinks=False)
-                owner = entry.name[len(label) + 1 : -len(".part")]
-                if stat_bits.S_ISREG(found.st_mode) and (
-                    entry.name == plain or _is_dead(owner, age_s=time.time() - found.st_mtime)
-                ):
-                    yield entry.name, found
+                status = entry.stat(follow_symlinks=False)
+                if stat_bits.S_ISREG(status.st_mode):
+                    yield _Found(entry.name, status, _held(directory / entry.name, status))
+
+
+def _held(path: Path, status: os.stat_result) -> int:
+    """Return how many bytes of the model a part holds."""
+    with contextlib.suppress(OSError, PlaceError), open_file(path) as file:
+        journal = read_journal(file.fileno())
+        if journal is not None:
+            return journal.held
+    return status.st_size
 
 
 def owner_name() -> str:

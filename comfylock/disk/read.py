@@ -69,3 +69,19 @@ def hash_rest(file: FileIO, hasher: Hasher, path: str | Path) -> Hasher:
             if not count:
                 return hasher
             hasher.update(view[:count])
+
+
+def hash_span(file: FileIO, hasher: Hasher, span: tuple[int, int], path: str | Path) -> int:
+    """Feed bytes of an open file into a hasher, wherever the file stands; return how many."""
+    at, stop = span
+    with mmap(-1, BUFFER_BYTES) as buffer, memoryview(buffer) as view:
+        while at < stop:
+            try:
+                count = os.preadv(file.fileno(), [view[: stop - at]], at)
+            except OSError as error:
+                raise disk_fault(error, path, "read") from error
+            if not count:
+                break
+            hasher.update(view[:count])
+            at += count
+    return at - span[0]

@@ -9,13 +9,13 @@ import errno
 import os
 import stat as stat_bits
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from comfylock.directories import ModelDirectories
 from comfylock.disk.hashcache import HashCache, is_settled, now_ns, stat_of
-from comfylock.disk.parts import PARTIAL_STEPS, partial_bytes
+from comfylock.disk.parts import PARTIAL_STEPS, Leftover, leftover
 from comfylock.disk.read import hash_file
 from comfylock.disk.tree import existing_parent
 from comfylock.errors import BusyError, PlaceError
@@ -23,7 +23,7 @@ from comfylock.events import Finished, Noted, Reporter, Started, Warned
 from comfylock.hashes import Digests, needed_to_check
 from comfylock.inventory import Content, FileStat, Inventory, LocalFile, Obstacle, Spare, Spot
 from comfylock.lockfile.model import Pin
-from comfylock.names import basename, split_key
+from comfylock.names import basename, is_alias, split_alias, split_key
 from comfylock.workers import side_by_side
 
 # Parts are no whole files, and a repository's objects are not models.
@@ -76,18 +76,24 @@ class Scanner:
         Files that cannot be read are obstacles of their spot, never an error of the whole.
         """
         spots = self._spots(pins)
-        lacking = [pin for pin in pins if not _is_content(spots[pin.key].found, pin)]
+        lacking = [
+            pin
+            for pin in pins
+            # An alias is filled from its model's file, wherever that comes from.
+            if not is_alias(pin.key) and not _is_content(spots[pin.key].found, pin)
+        ]
         spares = self._spares(lacking, spots) if lacking else ()
+        left = {
+            pin.digests.label: leftover(
+                self._directories.primary, spots[pin.key].target, pin.digests.label
+            )
+            for pin in lacking
+        }
         return Inventory(
             spots=spots,
             spares=spares,
-            partial_bytes={
-                pin.digests.label: partial_bytes(
-                    self._directories.primary, spots[pin.key].target, pin.digests.label
-                )
-                for pin in lacking
-            },
-            free_bytes=_free_bytes(spots[pin.key] for pin in lacking),
+            partial_bytes={label: one.held for label, one in left.items()},
+            free_bytes=_free_bytes({pin.digests.label: spots[pin.key] for pin in lacking}, left),
             hashed_files=self._hashed_files,
         )
 
@@ -120,7 +126,12 @@ class Scanner:
         wishes: dict[str, _Wish] = {}
         for pin in pins:
             self._look(pin, contents, wishes)
+        names = {key: wishes.pop(key) for key in list(wishes) if _is_second_name(key, wishes)}
         hashed = self._hash_all(list(wishes.values()), verify=self._verify)
+        for key, again in names.items():
+            model = wishes[split_alias(key)[0]]
+            hashed[again.path] = self._named_again(again, hashed[model.path])
+        wishes |= names
         file_systems = _FileSystems()
         spots: dict[str, Spot] = {}
         for pin in pins:
@@ -135,6 +146,16 @@ class Scanner:
                 file_system=file_systems.number(target.parent),
             )
         return spots
+
+    def _named_again(self, wish: _Wish, model: LocalFile | Obstacle) -> LocalFile | Obstacle:
+        """Return the file of a model under a second name, without reading it again."""
+        if isinstance(model, Obstacle):
+            return replace(model, path=Path(wish.path))
+        row = self._cache.lookup(wish.path, model.stat)
+        placed = row is not None and row.placed and not row.digests.contradicts(model.digests)
+        if row is None and self._cache.lookup(model.path, model.stat) is not None:
+            self._cache.record(wish.path, model.stat, model.digests)
+        return replace(model, path=Path(wish.path), placed=placed)
 
     def _in_the_way(self, pin: Pin, target: Path, content: Content) -> Content:
         """Return what counts of what was found: other content behind the target does not.
@@ -167,7 +188,7 @@ class Scanner:
             try:
                 status = os.stat(path)  # noqa: PTH116 - strings are several times faster here
             except FileNotFoundError:
-                if not os.path.islink(path):  # noqa: PTH114
+                if not os.path.islink(path) or self._leads_to_model(pin.key, path):  # noqa: PTH114
                     continue
                 contents[pin.key] = Obstacle(
                     path=Path(path), slug="path-occupied", reason="a link that leads nowhere"
@@ -183,6 +204,12 @@ class Scanner:
                         path=Path(path), slug="path-occupied", reason=_kind_of(status)
                     )
             return
+
+    def _leads_to_model(self, key: str, path: str) -> bool:
+        """Say whether a link that leads nowhere is an alias that waits for its model."""
+        folder, name = split_key(split_alias(key)[0])
+        target = self._directories.target(folder) / name
+        return is_alias(key) and os.path.realpath(path) == os.path.realpath(target)
 
     def _spares(self, lacking: Sequence[Pin], spots: Mapping[str, Spot]) -> tuple[Spare, ...]:
         sizes = {pin.size for pin in lacking if pin.size is not None}
@@ -261,12 +288,12 @@ class Scanner:
             self._reporter.on(Warned(message=f"{content.path} is {content.reason}"))
             return content
         stat, digests = content
-        row = self._cache.lookup(wish.path, stat)
-        placed = row is not None and row.placed and not row.digests.contradicts(digests)
         if is_settled(stat, started_ns):
             self._cache.record(wish.path, stat, digests)
         else:
             self._reporter.on(Noted(message=f"{wish.path} is too new to remember its hash"))
+        row = self._cache.lookup(wish.path, stat)
+        placed = row is not None and row.placed and not row.digests.contradicts(digests)
         return LocalFile(path=Path(wish.path), stat=stat, digests=digests, placed=placed)
 
 
@@ -280,6 +307,15 @@ class _FileSystems:
         if directory not in self._numbers:
             self._numbers[directory] = os.stat(existing_parent(directory)).st_dev  # noqa: PTH116
         return self._numbers[directory]
+
+
+def _is_second_name(key: str, wishes: Mapping[str, _Wish]) -> bool:
+    """Say whether an alias is one of the very file that was found for its model."""
+    model = wishes.get(split_alias(key)[0]) if is_alias(key) else None
+    if model is None:
+        return False
+    one, other = model.status, wishes[key].status
+    return (one.st_dev, one.st_ino, stat_of(one)) == (other.st_dev, other.st_ino, stat_of(other))
 
 
 def _is_content(content: Content, pin: Pin) -> bool:
@@ -308,13 +344,15 @@ def _kind_of(status: os.stat_result) -> str:
     return "a directory" if stat_bits.S_ISDIR(status.st_mode) else "a pipe, socket or device"
 
 
-def _free_bytes(spots: Iterable[Spot]) -> Mapping[int, int]:
+def _free_bytes(spots: Mapping[str, Spot], left: Mapping[str, Leftover]) -> Mapping[int, int]:
+    """Return the room for contents, with what earlier runs have set aside for them."""
     import shutil
 
     free: dict[int, int] = {}
-    for spot in spots:
+    for label, spot in spots.items():
         if spot.file_system not in free:
             free[spot.file_system] = shutil.disk_usage(existing_parent(spot.target.parent)).free
+        free[spot.file_system] += left[label].room
     return free
 
 

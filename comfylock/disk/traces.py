@@ -14,7 +14,7 @@ class Traces:
     """
 
     def __init__(self) -> None:
-        self._paths: dict[Path, Path] = {}
+        self._paths: dict[tuple[Path, FileStat], Path] = {}
         self._stats: dict[FileStat, FileStat] = {}
 
     def now(self, file: LocalFile) -> LocalFile:
@@ -22,11 +22,13 @@ class Traces:
         stat = file.stat
         while stat in self._stats:
             stat = self._stats[stat]
-        return replace(file, path=self._paths.get(file.path, file.path), stat=stat)
+        # By both: another file may lie at that path by now.
+        path = self._paths.get((file.path, file.stat), file.path)
+        return replace(file, path=path, stat=stat)
 
-    def moved(self, origin: Path, place: Path) -> None:
-        """Note where the file that the plan saw at `origin` lies now."""
-        self._paths[origin] = place
+    def moved(self, file: LocalFile, place: Path) -> None:
+        """Note where a file that the plan saw lies now."""
+        self._paths[file.path, file.stat] = place
 
     def touched(self, before: FileStat, after: FileStat) -> None:
         """Note how a file looks after an act of ours."""

@@ -133,7 +133,6 @@ def fast_pieces(
 def _socket_pieces(
     connection: socket, buffer: memoryview, remaining: int, host: str, pace: Pace
 ) -> Iterator[memoryview]:
-    connection.settimeout(STALL_S)
     while remaining > 0:
         filled, fault = _filled(connection, buffer[: min(remaining, len(buffer))], host, pace)
         if filled:
@@ -150,19 +149,25 @@ def _filled(
     """Fill the view, or as much as arrives in a short time; say how much and what went wrong."""
     filled = 0
     began = pace.clock()
+    connection.settimeout(STALL_S)
     try:
         while filled < len(view):
             count = connection.recv_into(view[filled:])
             if count == 0:
                 return filled, NoAnswerError(f"{host} ended the transfer early")
+            if filled == 0:
+                # What has come is handed on before a server that falls silent is waited for.
+                connection.settimeout(_PIECE_S)
             filled += count
             if pace.clock() - began > _PIECE_S:
                 break
-        pace.took(filled, pace.clock() - began)
     except TimeoutError:
-        return filled, NoAnswerError(f"{host} sent nothing for {STALL_S:.0f} s")
+        if filled == 0:
+            return 0, NoAnswerError(f"{host} sent nothing for {STALL_S:.0f} s")
     except OSError as error:
         return filled, NoAnswerError(f"{host} broke the connection: {error.strerror or error}")
+    try:
+        pace.took(filled, pace.clock() - began)
     except NoAnswerError as error:
         return filled, error
     return filled, None

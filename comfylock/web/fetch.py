@@ -2,13 +2,14 @@
 
 Addresses are built from ids. What is a page, an error text, compressed, or another range than
 asked for never becomes a body. Nothing is retried here but what only this place can see: an
-expired signature and a range that the server cannot serve (asked again from the first byte).
+expired signature and a range that the server cannot serve (asked again from the first byte;
+but a stretch of several that are fetched side by side is refused then).
 """
 
 import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import quote
 
@@ -28,6 +29,28 @@ from comfylock.web.wire import told_by
 
 _CONTENT_RANGE = re.compile(r"bytes\s+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _NOT_FOUND_PAUSE_S = 1.0
+# What storage hosts say of a signature whose time is over; R2 and S3 403, B2 401.
+_RUN_OUT = frozenset({400, 401, 403, 404, 410})
+
+
+class RangeRefusedError(FetchError):
+    """The server does not give this stretch of a file by itself."""
+
+    slug = "server-error"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stretch:
+    """Where a request for one of several stretches of a file ends.
+
+    Attributes:
+        stop: offset of the byte behind the last one.
+        address: where the storage gave another stretch, from its `Body`; it may be signed, so it
+            is never shown. ``None`` to ask the hub, which is done too when it has run out.
+    """
+
+    stop: int
+    address: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +69,17 @@ class Body:
     start: int
     total: int | None
     validator: str | None
+
+    @property
+    def address(self) -> str:
+        """Who answered in the end, for a further `Stretch`; it may be signed."""
+        return str(self.reply.response.url)
+
+    @property
+    def gives_ranges(self) -> bool:
+        """Whether the server says that it can begin elsewhere than at the first byte."""
+        told = self.reply.headers.get("accept-ranges", "")
+        return self.reply.status == 206 or told.strip().lower() == "bytes"
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         """Yield the bytes once, as they come; a chunk is good only until the next is asked for.
@@ -94,7 +128,12 @@ class Fetcher:
         self._allowed_hosts = allowed_hosts
 
     def open(
-        self, source: Source, *, start: int, validator: str | None
+        self,
+        source: Source,
+        *,
+        start: int,
+        validator: str | None,
+        stretch: Stretch | None = None,
     ) -> AbstractContextManager[Body]:
         """Open a file, from byte `start` on where the server can.
 
@@ -103,18 +142,48 @@ class Fetcher:
             start: bytes that the caller already has.
             validator: of the body that they came from; without one the server cannot notice that
                 the file has changed since.
+            stretch: ask for no more than this. The body may be the whole file all the same, where
+                the server cannot do otherwise or the file has changed.
 
         Raises:
+            RangeRefusedError: with `stretch` only: the server gives other bytes, or none.
             HostNotAllowedError: the source's host is not one that the user allows.
             NotAModelError: a page or an error text came in place of the file.
             FetchError: the file was not given; `PassingError` where another try may help.
         """
-        return self._opened(self._address(source), start, validator)
+        url = self._address(source)
+        if stretch is not None:
+            return self._opened_stretch(url, start, validator, stretch)
+        return self._opened(url, start, validator)
 
     @contextmanager
     def _opened(self, url: str, start: int, validator: str | None) -> Generator[Body]:
         with ExitStack() as open_answers:
             yield self._body(open_answers, url, start, validator)
+
+    @contextmanager
+    def _opened_stretch(
+        self, url: str, start: int, validator: str | None, stretch: Stretch
+    ) -> Generator[Body]:
+        """Ask the storage itself, and the hub for another address where that has run out."""
+        known = [] if stretch.address in {None, url} else [stretch.address]
+        # The hub twice: a fresh address, or the hub's 404, may be refused for a moment.
+        waiting = [*known, url, url]
+        while True:
+            address = waiting.pop(0) or url
+            request = _request(address, start, validator, stretch.stop)
+            with self._transport.stream(request) as reply:
+                usable = _usable(reply, start)
+                if usable is _Usable.YES:
+                    yield self._checked(reply)
+                    return
+                if usable is _Usable.FROM_START:
+                    raise RangeRefusedError(f"{reply.host} does not give this part of the file")
+                has_run_out = address in known and reply.status in _RUN_OUT
+                if not waiting or (usable is _Usable.NO and not has_run_out):
+                    raise self._transport.refusal(reply)
+            if usable is _Usable.ONCE_MORE and not has_run_out:
+                self._transport.pause(url, _NOT_FOUND_PAUSE_S)
 
     def _body(self, open_answers: ExitStack, url: str, start: int, validator: str | None) -> Body:
         spent: set[_Usable] = set()
@@ -122,7 +191,7 @@ class Fetcher:
             reply = open_answers.enter_context(
                 self._transport.stream(_request(url, start, validator))
             )
-            usable = _usable(reply, start)
+            usable = _usable(reply, start or None)
             if usable is _Usable.YES:
                 return self._checked(reply)
             if usable is _Usable.NO or usable in spent:
@@ -165,17 +234,17 @@ class Fetcher:
         return source.url
 
 
-def _request(url: str, start: int, validator: str | None) -> Request:
+def _request(url: str, start: int, validator: str | None, stop: int | None = None) -> Request:
     headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-    if start > 0:
-        headers["Range"] = f"bytes={start}-"
+    if start > 0 or stop is not None:
+        headers["Range"] = f"bytes={start}-" if stop is None else f"bytes={start}-{stop - 1}"
         if validator is not None:
             headers["If-Range"] = validator
     return Request(url=url, headers=headers, onward=Onward.ANYWHERE)
 
 
-def _usable(reply: Reply, start: int) -> _Usable:
-    """Judge an answer by its head.
+def _usable(reply: Reply, start: int | None) -> _Usable:
+    """Judge an answer by its head; `start` is of the range that was asked for, if one was.
 
     A storage host's 403 means that the signature has run out. A 404 without a redirect may be
     the hub's own trouble with its storage, over a moment later (civitai.com answers both alike).
@@ -184,7 +253,7 @@ def _usable(reply: Reply, start: int) -> _Usable:
         case 200:
             return _Usable.YES
         case 206:
-            return _Usable.YES if start and _range_of(reply)[0] == start else _Usable.FROM_START
+            return _Usable.YES if _range_of(reply)[0] == start else _Usable.FROM_START
         case 416:
             return _Usable.FROM_START
         case 403 if reply.hops and not reply.key_sent:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from comfylock.errors import HostNotAllowedError
-from comfylock.hubs import Hub, Secret, is_loopback
+from comfylock.hubs import Hub, Secret, Site, is_loopback
 from comfylock.names import shown
 
 if TYPE_CHECKING:
@@ -47,14 +47,22 @@ def hub_keys(hub: Hub) -> dict[Origin, Secret]:
         HostNotAllowedError: a configured base is no address that comfylock would ask.
     """
     keys: dict[Origin, Secret] = {}
-    for base, hosts, key in (
-        (hub.civitai_url, CIVITAI_HOSTS, hub.civitai_key),
-        (hub.huggingface_url, HUGGING_FACE_HOSTS, hub.huggingface_key),
-    ):
+    for site in Site:
+        key = hub.key(site)
         if key is not None:
-            keys |= {Origin("https", host, 443): key for host in hosts}
-            keys[origin_of(checked_address(base))] = key
+            keys |= dict.fromkeys(key_origins(hub, site), key)
     return keys
+
+
+def key_origins(hub: Hub, site: Site) -> tuple[Origin, ...]:
+    """Return the origins that a site's key may be sent to, and nowhere else.
+
+    Raises:
+        HostNotAllowedError: as `hub_keys`.
+    """
+    hosts = CIVITAI_HOSTS if site is Site.CIVITAI else HUGGING_FACE_HOSTS
+    known = [Origin("https", host, 443) for host in sorted(hosts)]
+    return (*known, origin_of(checked_address(hub.url(site))))
 
 
 def checked_address(text: str) -> "httpx.URL":

@@ -145,7 +145,7 @@ class Transport:
         offline: bool,
         waiting: Waiting | None = None,
     ) -> None:
-        self._keys = dict(keys)
+        self._keys = keys
         self._hubs = allowed_hosts | CIVITAI_HOSTS | HUGGING_FACE_HOSTS
         self._environment = environment
         self._reporter = reporter

@@ -7,23 +7,23 @@ Machines are shared and noisy: read ratios and their spread, not single seconds.
 import argparse
 import json
 import os
+import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import files
 from pathlib import Path
 
-from comfylock.artifacts import CivitaiSource, FileId, ModelId, VersionId
 from comfylock.hashes import Digests
 from comfylock.lockfile.file import write_lock
 from comfylock.lockfile.model import Evidence, Lock, Pin, WorkflowEntry
 from tests.bench.measure import Command, compare
-from tests.standin.catalogue import Catalogue, file, model, version
-from tests.standin.server import Standin
+from tests.bench.storage import Shop, opened_shop
 
 MIB = 1 << 20
 OURS = (sys.executable, "-m", "comfylock")
+TOPICS = ("no-op", "scan", "one", "many", "throttled", "verify")
 
 
 def main() -> None:
@@ -31,16 +31,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="4 GiB and 20 x 200 MiB downloads")
+    parser.add_argument("--only", choices=TOPICS, help="one topic instead of all")
     options = parser.parse_args()
     print(f"{os.cpu_count()} processors; Python {sys.version.split()[0]}")
+    rounds = options.rounds
+    one, many = (4096 * MIB, 200 * MIB) if options.large else (1024 * MIB, 50 * MIB)
+    topics: dict[str, Callable[[Path], None]] = {
+        "no-op": lambda folder: no_op(folder, rounds),
+        "scan": lambda folder: scanning(folder, rounds),
+        "one": lambda folder: downloads(folder, [one], rounds),
+        "many": lambda folder: downloads(folder, [many] * 20, rounds),
+        "throttled": lambda folder: throttled(folder, 2 * one, rounds),
+        "verify": lambda folder: verifying(folder, [256 * MIB] * 4, rounds),
+    }
     with tempfile.TemporaryDirectory(prefix="comfylock-bench-") as folder:
-        base = Path(folder)
-        no_op(base / "noop", options.rounds)
-        scanning(base / "scan", options.rounds)
-        one, many = (4096 * MIB, 200 * MIB) if options.large else (1024 * MIB, 50 * MIB)
-        downloads(base / "one", [one], min(options.rounds, 3))
-        downloads(base / "many", [many] * 20, min(options.rounds, 3))
-        verifying(base / "verify", [256 * MIB] * 4, min(options.rounds, 3))
+        for name in [options.only] if options.only else TOPICS:
+            topics[name](Path(folder) / name)
 
 
 def environment_of(project: Path, civitai_url: str = "http://127.0.0.1:9") -> dict[str, str]:
@@ -128,73 +134,54 @@ def scanning(project: Path, rounds: int) -> None:
 def downloads(project: Path, sizes: Sequence[int], rounds: int) -> None:
     """An install that downloads, verifies and syncs, beside tools that only download."""
     project.mkdir(parents=True)
-    catalogue = Catalogue.of(
-        [
-            model(
-                number,
-                f"Bench {number}",
-                "LORA",
-                versions=[
-                    version(
-                        number * 10,
-                        "v1",
-                        files=[file(number * 100, f"bench-{number}.safetensors", size=size)],
-                    )
-                ],
-            )
-            for number, size in enumerate(sizes, start=9_500_000)
+    with opened_shop(sizes) as shop:
+        write_lock(project / "comfy.lock", lock_of(shop.pins, "bench.json"))
+        rivals = [
+            ("curl (no hashing, no sync)", curl(shop)),
+            ("curl, then b3sum and sync", curl_then_verify(shop)),
+            ("aria2c -x8, sha-256", aria2(shop, project)),
         ]
-    )
-    with Standin(catalogue) as hub:
-        pins = [remote_pin(hub, number) for number in range(9_500_000, 9_500_000 + len(sizes))]
-        write_lock(project / "comfy.lock", lock_of(pins, "bench.json"))
-        compare(
-            f"Download of {len(sizes)} x {sizes[0] // MIB} MiB from loopback",
-            [
-                Command(
-                    name="comfylock install (verified)",
-                    arguments=[*OURS, "install", "--frozen"],
-                    prepare=lambda: fresh(project / "models"),
-                ),
-                Command(
-                    name="curl (no hashing)",
-                    arguments=curl(hub, pins),
-                    prepare=lambda: fresh(project / "models"),
-                ),
-                Command(
-                    name="aria2c -x8, sha-256",
-                    arguments=aria2(hub, pins, project),
-                    prepare=lambda: fresh(project / "models"),
-                ),
-            ],
-            environment_of(project, hub.url),
-            project,
-            rounds=rounds,
-        )
+        title = f"Download of {len(sizes)} x {sizes[0] // MIB} MiB from {shop.server}"
+        race(title, shop, project, rivals, rounds)
     shutil.rmtree(project)
 
 
-def remote_pin(hub: Standin, number: int) -> Pin:
-    """Return the pin of a bench file in the stand-in's catalogue."""
-    held = hub.catalogue.file(number * 100)
-    return Pin(
-        key=f"loras/bench-{number}.safetensors",
-        size=held.size,
-        digests=Digests(sha256=held.sha256, blake3=held.blake3),
-        evidence=Evidence.FILENAME,
-        sources=(
-            CivitaiSource(
-                model=ModelId(number), version=VersionId(number * 10), file=FileId(number * 100)
-            ),
-        ),
+def throttled(project: Path, size: int, rounds: int) -> None:
+    """A server that gives each connection 50 MB/s: what several connections are worth."""
+    project.mkdir(parents=True)
+    with opened_shop([size], bytes_per_s=50_000_000) as shop:
+        write_lock(project / "comfy.lock", lock_of(shop.pins, "bench.json"))
+        alone = [*OURS, "install", "--frozen", "--connections", "1"]
+        rivals = [
+            ("comfylock --connections 1", alone),
+            ("curl (no hashing, no sync)", curl(shop)),
+            ("aria2c -x8 -s8, no hashing", aria2(shop, project, "--check-integrity=false")),
+            ("aria2c -x8 -s8, sha-256", aria2(shop, project)),
+        ]
+        title = f"{size // MIB} MiB at 50 MB/s a connection, from {shop.server}"
+        race(title, shop, project, rivals, rounds)
+    shutil.rmtree(project)
+
+
+def race(
+    title: str,
+    shop: Shop,
+    project: Path,
+    rivals: Sequence[tuple[str, Sequence[str] | None]],
+    rounds: int,
+) -> None:
+    """Time our install beside others, each into an empty models folder."""
+    ours = ("comfylock install (verified, synced)", [*OURS, "install", "--frozen"])
+    compare(
+        title,
+        [
+            Command(name=name, arguments=arguments, prepare=lambda: fresh(project / "models"))
+            for name, arguments in (ours, *rivals)
+        ],
+        environment_of(project, shop.url),
+        project,
+        rounds=rounds,
     )
-
-
-def address(hub: Standin, pin: Pin) -> str:
-    """Return where a bench file is downloaded from."""
-    source = pin.sources[0]
-    assert isinstance(source, CivitaiSource)
-    return f"{hub.url}/api/download/models/{source.version}?fileId={source.file}"
 
 
 def fresh(models: Path) -> None:
@@ -204,28 +191,39 @@ def fresh(models: Path) -> None:
     os.sync()
 
 
-def curl(hub: Standin, pins: Sequence[Pin]) -> list[str] | None:
+def curl(shop: Shop) -> list[str] | None:
     """Return one curl that fetches all files, one after another over one connection each."""
     if shutil.which("curl") is None:
         return None
     arguments = ["curl", "-q", "-sSfL"]
-    for pin in pins:
-        arguments += ["-o", f"models/{pin.key}", address(hub, pin)]
+    for pin in shop.pins:
+        arguments += ["-o", f"models/{pin.key}", shop.address(pin)]
     return arguments
 
 
-def aria2(hub: Standin, pins: Sequence[Pin], project: Path) -> list[str] | None:
-    """Return one aria2c that fetches and checks all files."""
+def curl_then_verify(shop: Shop) -> list[str] | None:
+    """Return what a careful script does: the same promise as ours."""
+    fetch = curl(shop)
+    if fetch is None or shutil.which("b3sum") is None:
+        return None
+    paths = [f"models/{pin.key}" for pin in shop.pins]
+    steps = [fetch, ["b3sum", *paths], ["sync", "-d", *paths]]
+    return ["sh", "-c", " && ".join(map(shlex.join, steps))]
+
+
+def aria2(shop: Shop, project: Path, *more: str) -> list[str] | None:
+    """Return one aria2c that fetches all files, and checks them unless told otherwise."""
     if shutil.which("aria2c") is None:
         return None
-    lines = [
-        f"{address(hub, pin)}\n  out=models/{pin.key}\n  checksum=sha-256={pin.digests.sha256}\n"
-        for pin in pins
-    ]
-    listing = project / "aria2.txt"
-    listing.write_text("".join(lines))
+    lines: list[str] = []
+    for pin in shop.pins:
+        lines += [shop.address(pin), f"  out=models/{pin.key}"]
+        if not more:
+            lines.append(f"  checksum=sha-256={pin.digests.sha256}")
+    listing = project / f"aria2{len(more)}.txt"
+    listing.write_text("\n".join([*lines, ""]))
     options = ["-x8", "-s8", "-j4", "--allow-overwrite=true", "--file-allocation=none", "-q"]
-    return ["aria2c", *options, "-U", "bench", "-i", str(listing)]
+    return ["aria2c", *options, *more, "-U", "bench", "-i", str(listing)]
 
 
 def verifying(project: Path, sizes: Sequence[int], rounds: int) -> None:

@@ -98,9 +98,10 @@ class Wire:
 
 
 def _head(plan: Delivery, *, keep: bool) -> bytes:
+    dated = any(name.lower() == "date" for name, _ in plan.headers)
     lines = [
         f"HTTP/1.1 {plan.status} {_phrase(plan.status)}",
-        f"Date: {formatdate(usegmt=True)}",
+        *([] if dated else [f"Date: {formatdate(usegmt=True)}"]),
         *(f"{name}: {value}" for name, value in plan.headers),
     ]
     if plan.promised is not None:
