@@ -16,10 +16,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from comfylock.artifacts import CivitaiSource
-from comfylock.disk.download import Receiving, receive
+from comfylock.disk.alias import leads_to, link_alias
+from comfylock.disk.download import receive
 from comfylock.disk.faults import disk_fault
 from comfylock.disk.hashcache import HashCache, stat_of
-from comfylock.disk.parts import NoRoomError, Part, claim_part, remove_leftovers
+from comfylock.disk.part import NoRoomError, Part
+from comfylock.disk.parts import claim_part, remove_leftovers
 from comfylock.disk.place import (
     Destination,
     found_in,
@@ -31,6 +33,8 @@ from comfylock.disk.place import (
     publish,
     require_way,
 )
+from comfylock.disk.removal import remove_placed
+from comfylock.disk.streams import Receiving
 from comfylock.disk.traces import Traces
 from comfylock.errors import (
     BusyError,
@@ -46,10 +50,11 @@ from comfylock.errors import (
     StoppedError,
     UnsafePathError,
 )
-from comfylock.events import Finished, Started
-from comfylock.hashes import Digests, needed_to_verify
+from comfylock.events import Finished, Planned, Started
+from comfylock.hashes import Digests, needed_to_check
 from comfylock.inventory import FileStat, LocalFile
 from comfylock.lockfile.model import Pin
+from comfylock.names import is_alias
 from comfylock.plan import (
     Action,
     Blocked,
@@ -57,9 +62,11 @@ from comfylock.plan import (
     Keep,
     Link,
     Plan,
+    Remove,
     Replace,
     bytes_of,
     filling_of,
+    key_of,
     name_of,
     target_of,
 )
@@ -86,7 +93,7 @@ class Outcome:
     """What came of one action.
 
     Attributes:
-        ref: the model's key.
+        ref: the key of the model or alias.
         action: the action's name.
         status: how it ended.
         path: where the file lies, or would lie.
@@ -130,13 +137,16 @@ def apply_plan(plan: Plan, workplace: Workplace, jobs: int) -> tuple[Outcome, ..
         One outcome per action, in the plan's order. After an interrupt (`Receiving.stop` is set)
         the actions that were not finished are skipped.
     """
-    acts = [action for action in plan.actions if not isinstance(action, Keep | Blocked)]
+    acts = [action for action in plan.actions if isinstance(action, Work)]
+    fetches = sum(1 for action in acts if isinstance(filling_of(action), Download))
+    workplace.receiving.reporter.on(Planned(fetches=fetches, total_bytes=plan.bytes_to_fetch))
     groups = _in_groups(acts)
     crew = _Crew(workplace)
     pool = ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="comfylock")
     futures: list[Future[None]] = [pool.submit(crew.work, group) for group in groups]
     try:
         wait(futures)
+        crew.remove(plan)
     except KeyboardInterrupt:
         workplace.receiving.stop.set()
         wait(futures, timeout=1.5)
@@ -152,13 +162,17 @@ def _in_groups(actions: Iterable[Work]) -> list[list[Work]]:
     """Group what must run one after another; the largest first, so that it is not last.
 
     That is a download with the links that wait for it, and all links to files that are here:
-    they may share a source, or have each other's files as sources.
+    they may share a source, or have each other's files as sources. An alias is of its model's
+    group.
     """
     groups: dict[str, list[Work]] = {}
+    group_of: dict[str, str] = {}
     for action in actions:
         filling = filling_of(action)
         of_what_is_here = isinstance(filling, Link) and filling.after is None
-        groups.setdefault("" if of_what_is_here else _leader(action), []).append(action)
+        group = "" if of_what_is_here else group_of.get(_leader(action), action.pin.key)
+        group_of[action.pin.key] = group
+        groups.setdefault(group, []).append(action)
     return sorted(groups.values(), key=lambda group: (-bytes_of(group[0]), group[0].pin.key))
 
 
@@ -180,14 +194,45 @@ class _Crew:
         for action in group:
             self._outcomes[action.pin.key] = self._tried(action)
 
+    def remove(self, plan: Plan) -> None:
+        """Carry out a plan's removals; a file whose bytes a model still lacks is left alone."""
+        removals = [action for action in plan.actions if isinstance(action, Remove)]
+        lacking = [
+            action.pin
+            for action in plan.actions
+            if not isinstance(action, Remove) and self.outcome(action).status is not Status.DONE
+        ]
+        # In this order an alias goes before the file that it may be a link to.
+        for action in sorted(removals, key=lambda action: action.ref, reverse=True):
+            if self._workplace.receiving.stop.is_set():
+                return
+            needing = [pin for pin in lacking if pin.digests.agrees(action.file.digests)]
+            self._outcomes[action.ref] = (
+                _still_needed(action, needing[0]) if needing else self._removed(action)
+            )
+
+    def _removed(self, action: Remove) -> Outcome:
+        seen = self._traces.now(action.file)
+        reporter = self._workplace.receiving.reporter
+        reporter.on(Started(ref=action.ref, act="remove"))
+        try:
+            with _told(action):
+                stat = remove_placed(self._workplace.destination(action.ref), seen)
+        except ComfylockError as error:
+            reporter.on(_failed(action, error))
+            return _ended(action, Status.FAILED, error.problem(action.ref))
+        self._touched(seen.stat, stat)
+        reporter.on(Finished(ref=action.ref, succeeded=True))
+        return _ended(action, Status.DONE, None)
+
     def outcome(self, action: Action) -> Outcome:
         """Return what came of an action; one that never ran was interrupted."""
         if isinstance(action, Blocked):
             return _ended(action, Status.FAILED, action.problem)
         if isinstance(action, Keep):
             return _ended(action, Status.DONE, None)
-        stopped = StoppedError("stopped").problem(action.pin.key)
-        return self._outcomes.get(action.pin.key) or _ended(action, Status.SKIPPED, stopped)
+        stopped = StoppedError("stopped").problem(key_of(action))
+        return self._outcomes.get(key_of(action)) or _ended(action, Status.SKIPPED, stopped)
 
     def _tried(self, action: Work) -> Outcome:
         hindrance = self._hindrance(action)
@@ -198,10 +243,10 @@ class _Crew:
             with _told(action):
                 outcome = self._done(action)
         except ComfylockError as error:
-            there = isinstance(error, _OF_ANOTHER_RUN) and self._is_there(action)
-            reporter.on(Finished(ref=action.pin.key, succeeded=there))
-            if there:
+            if isinstance(error, _OF_ANOTHER_RUN) and self._is_there(action):
+                reporter.on(Finished(ref=action.pin.key, succeeded=True))
                 return _ended(action, Status.DONE, None)
+            reporter.on(_failed(action, error))
             self._note(action, error)
             status = Status.SKIPPED if isinstance(error, StoppedError) else Status.FAILED
             return _ended(action, status, error.problem(action.pin.key))
@@ -213,8 +258,14 @@ class _Crew:
         pin = action.pin
         found = found_in(self._workplace.destination(pin.key), pin.digests)
         if found is not None:
-            self._brought[_leader(action)] = found
+            self._bring(action, found)
         return found is not None
+
+    def _bring(self, action: Work, file: LocalFile) -> None:
+        """Keep where the content lies now, for the links that wait for it."""
+        self._brought[action.pin.key] = file
+        if not is_alias(action.pin.key):
+            self._brought.setdefault(_leader(action), file)
 
     def _note(self, action: Work, error: ComfylockError) -> None:
         """Keep what an error means for the actions that follow."""
@@ -239,7 +290,7 @@ class _Crew:
         if isinstance(filling, Link):
             if filling.after is None or filling.after in self._brought:
                 return None
-            if not isinstance(self._errors.get(filling.after), _OF_ONE_SPOT):
+            if is_alias(pin.key) or not isinstance(self._errors.get(filling.after), _OF_ONE_SPOT):
                 problem = self._outcomes[filling.after].problem
                 return None if problem is None else replace(problem, ref=pin.key)
         elif filling is not None and filling.bytes_left == 0:
@@ -253,7 +304,9 @@ class _Crew:
         old = action.old if isinstance(action, Replace) else None
         filling = filling_of(action)
         assert filling is not None, "work fills a spot"
-        if isinstance(filling, Link) and (filling.found or filling.after in self._brought):
+        if isinstance(filling, Link) and is_alias(action.pin.key):
+            aside = self._link_alias(filling, old)
+        elif isinstance(filling, Link) and (filling.found or filling.after in self._brought):
             aside = self._link(filling, old)
         else:
             # A link whose download could not be put in its own spot fetches for itself: the
@@ -270,10 +323,27 @@ class _Crew:
             with self._aside(destination, old) as aside:
                 source = self._traces.now(seen)
                 stat = link_file(source, destination, pin.digests, workplace.link_mode)
-            self._record(destination.path, stat, source.digests, placed=True)
+            self._placed(link, stat, source.digests)
             if is_one_file(stat, source.stat):
                 self._touched(source.stat, stat)
         remove_leftovers(destination.partial_directory, frozenset({pin.digests.label}))
+        return aside
+
+    def _link_alias(self, link: Link, old: LocalFile | None) -> Path | None:
+        self._workplace.receiving.reporter.on(Started(ref=link.pin.key, act="link"))
+        destination = self._workplace.destination(link.pin.key)
+        seen = link.found or self._brought[link.after or ""]
+        with self._moving:
+            source = self._traces.now(seen)
+            if leads_to(destination, source):
+                self._placed(link, source.stat, source.digests)
+                return None
+            with self._aside(destination, old) as aside:
+                source = self._traces.now(seen)
+                stat = link_alias(source, destination, link.pin.digests)
+            self._placed(link, stat, source.digests)
+            if is_one_file(stat, source.stat):
+                self._touched(source.stat, stat)
         return aside
 
     def _download(self, action: Work, old: LocalFile | None) -> Path | None:
@@ -297,12 +367,17 @@ class _Crew:
                 raise
             part.close()
             remove_leftovers(shown_directory, frozenset({pin.digests.label}))
-        digests = part.digests()
-        self._record(destination.path, stat, digests, placed=True)
-        self._brought[_leader(action)] = LocalFile(
-            path=destination.path, stat=stat, digests=digests, placed=True
-        )
+        self._placed(action, stat, part.digests())
         return aside
+
+    def _placed(self, action: Work, stat: FileStat, digests: Digests) -> None:
+        """Record that a file is ours, and where it can be had again."""
+        pin = action.pin
+        path = self._workplace.destination(pin.key).path
+        origin = str(pin.sources[0]) if pin.sources else None
+        with self._workplace.guard:
+            self._workplace.cache.record(path, stat, digests, placed=True, origin=origin)
+        self._bring(action, LocalFile(path=path, stat=stat, digests=digests, placed=True))
 
     @contextmanager
     def _aside(self, destination: Destination, old: LocalFile | None) -> Generator[Path | None]:
@@ -312,11 +387,12 @@ class _Crew:
             return
         current = self._traces.now(old)
         aside = move_aside(destination, current)
-        self._traces.moved(old.path, aside)
+        self._traces.moved(old, aside)
         with suppress(OSError):  # a link whose file has gone meanwhile
             stat = stat_of(aside.stat())
             self._touched(current.stat, stat)
-            self._record(aside, stat, old.digests, placed=old.placed)
+            with self._workplace.guard:
+                self._workplace.cache.record(aside, stat, old.digests, placed=old.placed)
         try:
             yield aside
         except ComfylockError as error:
@@ -332,7 +408,7 @@ class _Crew:
             error.hint = f"The file that was there is now {aside}"
             return
         self._touched(self._traces.now(old).stat, stat)
-        self._traces.moved(old.path, old.path)
+        self._traces.moved(old, old.path)
 
     def _touched(self, before: FileStat, after: FileStat) -> None:
         """Note that an act of ours, which changed no byte, has left a file like this."""
@@ -344,9 +420,9 @@ class _Crew:
         """Bring a part to the locked content, or give back what is worth keeping of it."""
         reporter = self._workplace.receiving.reporter
         try:
-            part.rehash(needed_to_verify(pin.digests))
+            part.rehash(needed_to_check(pin.digests))
             reporter.on(
-                Started(ref=pin.key, act="download", total_bytes=pin.size, done_bytes=part.size)
+                Started(ref=pin.key, act="download", total_bytes=pin.size, done_bytes=part.held)
             )
             receive(pin, part, self._workplace.receiving)
             part.seal()
@@ -358,13 +434,9 @@ class _Crew:
             part.release()
             raise
 
-    def _record(self, path: Path, stat: FileStat, digests: Digests, *, placed: bool) -> None:
-        with self._workplace.guard:
-            self._workplace.cache.record(path, stat, digests, placed=placed)
-
 
 @contextmanager
-def _told(action: Work) -> Generator[None]:
+def _told(action: Work | Remove) -> Generator[None]:
     """Tell what the system says in our words, so that it is one model's failure and no more."""
     try:
         yield
@@ -379,11 +451,25 @@ def _leader(action: Work) -> str:
     return after or action.pin.key
 
 
+def _still_needed(action: Remove, pin: Pin) -> Outcome:
+    problem = Problem(
+        slug="busy",
+        ref=action.ref,
+        message=f"{action.ref} was not removed: {pin.key}, which is not installed, needs its bytes",
+        hint="Run `comfylock install --prune` again when that model is in place",
+    )
+    return _ended(action, Status.SKIPPED, problem)
+
+
+def _failed(action: Action, error: ComfylockError) -> Finished:
+    return Finished(ref=key_of(action), succeeded=False, slug=error.slug, message=error.message)
+
+
 def _ended(
     action: Action, status: Status, problem: Problem | None, moved_aside: Path | None = None
 ) -> Outcome:
     return Outcome(
-        ref=action.pin.key,
+        ref=key_of(action),
         action=name_of(action),
         status=status,
         path=target_of(action),

@@ -1,11 +1,25 @@
 """What happens during long work, told to whoever listens.
 
 The work reports values to a `Reporter`; how (or whether) they are shown is the listener's
-business. Order of events per model: `Started`, any number of `Advanced`, then one `Finished`.
+business. `Planned` comes before the first act. Order of events per model: `Started`, any number
+of `Advanced`, then one `Finished`.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planned:
+    """A plan is about to be carried out.
+
+    Attributes:
+        fetches: how many models will be downloaded.
+        total_bytes: what there is to download of them, as far as sizes are known.
+    """
+
+    fetches: int
+    total_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,10 +52,19 @@ class Advanced:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finished:
-    """Work on one model ended, well or not."""
+    """Work on one model ended, well or not.
+
+    Attributes:
+        ref: the model's key.
+        succeeded: whether it is as it should be.
+        slug: the kind of fault, where there was one.
+        message: what went wrong, where something did.
+    """
 
     ref: str
     succeeded: bool
+    slug: str | None = None
+    message: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +96,7 @@ class Noted:
     message: str
 
 
-Event = Started | Advanced | Finished | Stepped | Warned | Noted
+Event = Planned | Started | Advanced | Finished | Stepped | Warned | Noted
 
 
 class Reporter(Protocol):

@@ -48,6 +48,27 @@ class LocalFile:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PlacedFile:
+    """A file that comfylock placed and that is untouched since.
+
+    Attributes:
+        ref: the key of the model or alias that leads to it.
+        file: the file.
+        origin: a source that it can be fetched from again, ``None`` where none is known.
+        location: where its name lies when the links of folders are resolved.
+        device: number of its file system.
+        names: how many names the file has; 0 for a symbolic link.
+    """
+
+    ref: str
+    file: LocalFile
+    origin: str | None
+    location: Path
+    device: int
+    names: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Obstacle:
     """Something in a spot that is no readable file.
 

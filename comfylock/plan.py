@@ -7,6 +7,7 @@ Rules, strongest first:
        or `--replace` was given. The old file is moved aside after the new one is verified.
     4. A copy that lies elsewhere is linked; only then is a file downloaded, once per content.
     5. What does not fit on its file system is blocked before the first byte.
+    6. An alias is a link to its model's file, made when that one is in place.
 
 Pure: reads no clock, no disk and no network.
 """
@@ -18,9 +19,10 @@ from pathlib import Path
 
 from comfylock.artifacts import UrlSource
 from comfylock.errors import Problem
+from comfylock.hashes import told_apart
 from comfylock.inventory import Inventory, LocalFile, Obstacle, Spot
 from comfylock.lockfile.model import Pin
-from comfylock.names import is_pickle
+from comfylock.names import is_alias, is_pickle, split_alias
 from comfylock.settings import Formats, LinkMode
 
 
@@ -63,7 +65,8 @@ class Link:
     Attributes:
         room_bytes: what it takes on the disk: the file's size if it has to be copied, else 0.
         found: the file as it was seen; ``None`` for one that this plan will download.
-        after: key of the download that brings it.
+        after: key of the action that brings it: a download, or what fills the model's own spot
+            where this link is an alias.
     """
 
     pin: Pin
@@ -101,12 +104,31 @@ class Blocked:
     problem: Problem
 
 
-Action = Keep | Link | Download | Replace | Blocked
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remove:
+    """A file that comfylock placed and that no lock wants any more goes, see `pruning`.
+
+    Attributes:
+        ref: the key of the model that it was placed as.
+        file: the file as it was seen.
+        origin: a source from which it can be fetched again.
+        frees_bytes: what the disk gains; 0 where other names of the file remain.
+    """
+
+    ref: str
+    file: LocalFile
+    origin: str
+    frees_bytes: int
+
+
+#: What is done for a locked model or alias.
+PinAction = Keep | Link | Download | Replace | Blocked
+Action = PinAction | Remove
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """One action per locked model, sorted by key."""
+    """One action per locked model and alias, sorted by key, then what is removed."""
 
     actions: tuple[Action, ...]
 
@@ -114,6 +136,11 @@ class Plan:
     def is_done(self) -> bool:
         """Say whether there is nothing to do and nothing that stands in the way."""
         return all(isinstance(action, Keep) for action in self.actions)
+
+    @property
+    def of_pins(self) -> tuple[PinAction, ...]:
+        """What is done for locked models and aliases."""
+        return tuple(action for action in self.actions if not isinstance(action, Remove))
 
     @property
     def bytes_to_fetch(self) -> int:
@@ -128,13 +155,18 @@ def bytes_of(action: Action) -> int:
             return action.bytes_left or 0
         case Replace():
             return bytes_of(action.new)
-        case Keep() | Link() | Blocked():
+        case Keep() | Link() | Blocked() | Remove():
             return 0
 
 
 def name_of(action: Action) -> str:
-    """Return the action's name in reports: ``keep link download replace blocked``."""
+    """Return the action's name in reports: ``keep link download replace blocked remove``."""
     return type(action).__name__.lower()
+
+
+def key_of(action: Action) -> str:
+    """Return the key of the model or alias that an action is about."""
+    return action.ref if isinstance(action, Remove) else action.pin.key
 
 
 def filling_of(action: Action) -> Link | Download | None:
@@ -144,7 +176,7 @@ def filling_of(action: Action) -> Link | Download | None:
             return action
         case Replace():
             return action.new
-        case Keep() | Blocked():
+        case Keep() | Blocked() | Remove():
             return None
 
 
@@ -155,6 +187,8 @@ def target_of(action: Action) -> Path:
             return action.path
         case Replace():
             return action.new.target
+        case Remove():
+            return action.file.path
         case Link() | Download() | Blocked():
             return action.target
 
@@ -164,23 +198,65 @@ def make_plan(pins: Iterable[Pin], inventory: Inventory, policy: Policy) -> Plan
 
     Returns:
         One action per pin, sorted by key; of several pins with one content that must be fetched,
-        the first is downloaded and the others are linked after it.
+        the first is downloaded and the others are linked after it. Nothing is done for an alias
+        whose model is blocked.
     """
-    planned = [
+    in_order = sorted(pins, key=lambda pin: pin.key)
+    models = [
         _decide(pin, inventory.spots[pin.key], inventory, policy)
-        for pin in sorted(pins, key=lambda pin: pin.key)
+        for pin in in_order
+        if not is_alias(pin.key)
     ]
-    return Plan(actions=tuple(_fit(planned, inventory, policy)))
+    actions = {key_of(action): action for action in _fit(models, inventory, policy)}
+    for pin in in_order:
+        if is_alias(pin.key):
+            model = actions[split_alias(pin.key)[0]]
+            action = _decide_alias(pin, model, inventory, policy)
+            if action is not None:
+                actions[pin.key] = action
+    return Plan(actions=tuple(actions[key] for key in sorted(actions)))
 
 
 def _decide(pin: Pin, spot: Spot, inventory: Inventory, policy: Policy) -> Action:
+    settled = _settled(pin, spot)
+    if settled is not None:
+        return settled
+    return _in_spot(pin, spot, _fill(pin, spot, inventory, policy), policy)
+
+
+def _decide_alias(pin: Pin, model: Action, inventory: Inventory, policy: Policy) -> Action | None:
+    spot = inventory.spots[pin.key]
+    settled = _settled(pin, spot)
+    if isinstance(settled, Keep):
+        return settled
+    if isinstance(model, Blocked):
+        return None
+    found = inventory.spots[key_of(model)].found if isinstance(model, Keep) else None
+    link = Link(
+        pin=pin,
+        source=target_of(model),
+        target=spot.target,
+        room_bytes=0,
+        found=found if isinstance(found, LocalFile) else None,
+        after=None if isinstance(model, Keep) else key_of(model),
+    )
+    return settled or _in_spot(pin, spot, link, policy)
+
+
+def _settled(pin: Pin, spot: Spot) -> Keep | Blocked | None:
+    """Return what the spot's content alone decides."""
     found = spot.found
     if isinstance(found, LocalFile) and found.digests.agrees(pin.digests):
         return Keep(pin=pin, path=found.path)
     if isinstance(found, Obstacle):
         return Blocked(pin=pin, target=spot.target, problem=_obstacle_problem(pin, found))
-    filling = _fill(pin, spot, inventory, policy)
-    if found is None or isinstance(filling, Blocked):
+    return None
+
+
+def _in_spot(pin: Pin, spot: Spot, filling: Link | Download | Blocked, policy: Policy) -> Action:
+    """Return a filling as it is done where something else may lie in the spot."""
+    found = spot.found
+    if not isinstance(found, LocalFile) or isinstance(filling, Blocked):
         return filling
     if found.path != spot.target:
         return Blocked(pin=pin, target=found.path, problem=_shadowed_problem(pin, found))
@@ -271,9 +347,7 @@ def _occupied_problem(pin: Pin, found: LocalFile) -> Problem:
     return Problem(
         slug="path-occupied",
         ref=pin.key,
-        message=(
-            f"{found.path} holds another file\n  expected {pin.digests}\n  found    {found.digests}"
-        ),
+        message=(f"{found.path} holds another file\n{told_apart(pin.digests, found.digests)}"),
         hint=(
             "Run `comfylock install --replace` to put the locked file there; "
             "yours is moved to .comfylock/replaced, not deleted"
@@ -318,14 +392,17 @@ def _fit(
     bringing: dict[str, Download] = {}
     for wanted in actions:
         action = _follow(wanted, bringing, inventory, policy)
-        spot = inventory.spots[action.pin.key]
-        needed = _room_needed(action)
+        filling = filling_of(action)
+        if filling is None:
+            yield action
+            continue
+        spot = inventory.spots[filling.pin.key]
+        needed = _room_needed(filling)
         missing = room.take(spot.file_system, needed)
         if missing:
-            problem = _no_room_problem(action.pin, spot, needed, missing)
-            yield Blocked(pin=action.pin, target=spot.target, problem=problem)
+            problem = _no_room_problem(filling.pin, spot, needed, missing)
+            yield Blocked(pin=filling.pin, target=spot.target, problem=problem)
             continue
-        filling = filling_of(action)
         if isinstance(filling, Download):
             digests = filling.pin.digests
             bringing |= dict.fromkeys(filter(None, (digests.sha256, digests.blake3)), filling)
@@ -357,14 +434,12 @@ def _follow(
     return link
 
 
-def _room_needed(action: Action) -> int:
-    match filling_of(action):
+def _room_needed(filling: Link | Download) -> int:
+    match filling:
         case Download(bytes_left=left):
             return left or 0
         case Link(room_bytes=room):
             return room
-        case None:
-            return 0
 
 
 def _link_room(source_system: int, spot: Spot, size: int, policy: Policy) -> int:

@@ -1,35 +1,31 @@
 """Long work as it is seen: bars on a terminal, a few lines in a log, or nothing.
 
-All of it goes to stderr. Without a terminal there are no escape codes and no carriage returns: a
-line when a download begins and ends, and a heartbeat every 30 seconds in between, so that a CI
-system does not take a long download for a dead one.
+All of it goes to stderr. Without a terminal, and where ``NO_COLOR`` is set, there are no escape
+codes and no carriage returns: a line when a download begins and ends, and a heartbeat every 30
+seconds in between, so that a CI system does not take a long download for a dead one.
 """
 
+import os
 import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from comfylock.events import Advanced, Event, Finished, Noted, Started, Stepped, Warned
+from comfylock.events import Advanced, Event, Finished, Noted, Planned, Started, Stepped, Warned
+from comfylock.meters import Line, Meter, meter_line, size_text, span_text
 from comfylock.names import shown
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-    from rich.status import Status
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.live import Live
+    from rich.text import Text
+
+__all__ = ["AnyReporter", "BarReporter", "LogReporter", "make_reporter", "size_text"]
 
 HEARTBEAT_S = 30.0
-_QUIET_ACTS = frozenset({"link"})
+_QUIET_ACTS = frozenset({"link", "remove"})
 _WORTH_A_LINE_BYTES = 64 * 1024 * 1024  # hashing less than this takes no time to speak of
-
-
-def size_text(count: float) -> str:
-    """Return a number of bytes for people: ``6.46 GB`` (powers of ten, as disks are sold)."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
 
 
 @dataclass(slots=True)
@@ -82,6 +78,8 @@ class LogReporter:
             case Noted():
                 if self.verbose:
                     self._line(shown(event.message))
+            case Planned():
+                pass
 
     def _started(self, event: Started) -> None:
         self._running[event.ref] = _Running(
@@ -132,121 +130,168 @@ class LogReporter:
         """Nothing is left on the screen."""
 
 
+@dataclass(slots=True)
+class _Board:
+    """What the bars show; changed under a lock, drawn by a thread of its own."""
+
+    rows: dict[str, tuple[str, Meter]] = field(default_factory=dict[str, tuple[str, Meter]])
+    acts: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
+    all: Meter | None = None
+    fetches: int = 0
+    verified: int = 0
+    failed: int = 0
+    step: str = ""
+
+    def on(self, event: Event, now_s: float) -> str | None:
+        """Take an event, and return the line that it is worth, if any."""
+        match event:
+            case Planned():
+                self.fetches = event.fetches
+                self.all = Meter(event.total_bytes) if event.fetches > 1 else None
+            case Started():
+                self._started(event, now_s)
+            case Advanced():
+                self._advanced(event, now_s)
+            case Finished():
+                return self._finished(event, now_s)
+            case Stepped():
+                self.step = f"{event.what} {event.done} of {event.total}"
+                self.step = "" if event.done == event.total else self.step
+            case Warned() | Noted():
+                pass
+        return None
+
+    def _started(self, event: Started, now_s: float) -> None:
+        small = (event.total_bytes or 0) < _WORTH_A_LINE_BYTES
+        if event.act in _QUIET_ACTS or (event.act == "hash" and small):
+            return
+        name = shown(event.ref)
+        if event.act == "hash":
+            name = f"reading {name}"
+        meter = Meter(event.total_bytes, event.done_bytes)
+        self.rows[event.ref] = (name, meter)
+        self.acts.setdefault(event.ref, (event.act, now_s))
+
+    def _advanced(self, event: Advanced, now_s: float) -> None:
+        if event.ref in self.rows:
+            self.rows[event.ref][1].add(event.count, now_s)
+            if self.all is not None and self.acts[event.ref][0] == "download":
+                self.all.add(event.count, now_s)
+
+    def _finished(self, event: Finished, now_s: float) -> str | None:
+        row = self.rows.pop(event.ref, None)
+        act, began_s = self.acts.pop(event.ref, ("", now_s))
+        if row is None or act != "download":
+            return None
+        if not event.succeeded:
+            self.failed += 1
+            return None  # the report tells why
+        self.verified += 1
+        name, meter = row
+        return f"Verified {name}  {size_text(meter.done)} in {span_text(now_s - began_s)}"
+
+    def lines(self, now_s: float, width: int, height: int, cells: str) -> list[Line]:
+        """Return the lines to be shown, as many as there is room for; that of all is the last."""
+        rows = [
+            meter_line(name, meter, now_s, width, cells=cells)
+            for name, meter in list(self.rows.values())
+        ]
+        room = max(1, height - 3)
+        if len(rows) > room:
+            hidden = len(rows) - room + 1
+            rows = [*rows[: room - 1], Line(f"… and {hidden} more"[:width], "", "", "")]
+        if self.step:
+            rows.append(Line(self.step[:width], "", "", ""))
+        if self.all is not None and rows:
+            rows.append(meter_line(self._summary(), self.all, now_s, width, cells=cells))
+        return rows
+
+    def _summary(self) -> str:
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.verified} of {self.fetches} verified{failed}"
+
+
 class BarReporter:
-    """Live bars on a terminal, one per model at work and one for all.
+    """Live bars on a terminal: one for each model at work, and one for all.
 
     Args:
         stream: the terminal.
         verbose: show `Noted` details too.
     """
 
-    def __init__(
-        self, stream: TextIO, *, verbose: bool = False, colour: bool | None = None
-    ) -> None:
+    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
         self._stream = stream
         self._verbose = verbose
-        self._colour = colour
-        self._lock = threading.Lock()
-        self._progress: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
-        self._steps: Status | None = None
+        self._board = _Board()
+        # Two locks: drawing takes the board's only, so that it never waits for a printed line.
+        self._state = threading.Lock()
+        self._screen = threading.Lock()
+        self._live: Live | None = None
+        unicode = (stream.encoding or "").lower().replace("-", "") == "utf8"
+        self._cells = "━─" if unicode else "#-"
 
     def on(self, event: Event) -> None:
         """Move a bar."""
-        with self._lock:
-            self._on(event)
-
-    def _on(self, event: Event) -> None:
+        with self._state:
+            line = self._board.on(event, time.monotonic())
+            shows = bool(self._board.rows or self._board.step)
         match event:
-            case Started():
-                self._started(event)
-            case Advanced():
-                task = self._tasks.get(event.ref)
-                if task is not None and self._progress is not None:
-                    self._progress.advance(task, event.count)
-            case Finished():
-                self._finished(event)
-            case Stepped():
-                self._stepped(event)
             case Warned():
-                self._line(f"warning: {shown(event.message)}")
+                line = f"warning: {shown(event.message)}"
             case Noted():
-                if self._verbose:
-                    self._line(shown(event.message))
+                line = shown(event.message) if self._verbose else None
+            case _:
+                pass
+        if line is not None or (shows and self._live is None):
+            with self._screen:
+                self._show(line, shows=shows)
 
-    def _started(self, event: Started) -> None:
-        small = (event.total_bytes or 0) < _WORTH_A_LINE_BYTES
-        if event.act in _QUIET_ACTS or (event.act == "hash" and small):
+    def _show(self, line: str | None, *, shows: bool) -> None:
+        if shows and self._live is None:
+            self._live = _live(self)
+            self._live.start()
+        if line is None:
             return
-        progress = self._shown_progress()
-        name = shown(event.ref)
-        short = name if len(name) <= 48 else f"…{name[-47:]}"
-        self._tasks[event.ref] = progress.add_task(
-            short, total=event.total_bytes, completed=event.done_bytes, act=event.act
-        )
-
-    def _finished(self, event: Finished) -> None:
-        task = self._tasks.pop(event.ref, None)
-        if task is not None and self._progress is not None:
-            self._progress.remove_task(task)
-
-    def _stepped(self, event: Stepped) -> None:
-        if self._steps is None:
-            from rich.console import Console
-            from rich.status import Status
-
-            self._steps = Status("", console=Console(file=self._stream, highlight=False))
-            self._steps.start()
-        self._steps.update(f"{event.what} {event.done} of {event.total}")
-        if event.done == event.total:
-            self._steps.stop()
-            self._steps = None
-
-    def _shown_progress(self) -> "Progress":
-        if self._progress is None:
-            self._progress = _bars(self._stream, colour=self._colour)
-            self._progress.start()
-        return self._progress
-
-    def _line(self, text: str) -> None:
-        if self._progress is not None:
-            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        if self._live is not None:
+            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(text, file=self._stream, flush=True)
+            print(line, file=self._stream, flush=True)
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        """Draw the bars in the width that the terminal has right now."""
+        with self._state:
+            # The last column stays free: some terminals wrap a line that fills it.
+            lines = self._board.lines(
+                time.monotonic(), options.max_width - 1, console.size.height, self._cells
+            )
+        yield from (_coloured(line) for line in lines)
+
+    @property
+    def stream(self) -> TextIO:
+        """The terminal."""
+        return self._stream
 
     def close(self) -> None:
         """Take the bars off the screen."""
-        with self._lock:
-            if self._progress is not None:
-                self._progress.stop()
-                self._progress = None
-            if self._steps is not None:
-                self._steps.stop()
-                self._steps = None
+        with self._screen:
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
 
 
-def _bars(stream: TextIO, *, colour: bool | None) -> "Progress":
+def _live(reporter: BarReporter) -> "Live":
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich.live import Live
 
-    options: dict[str, Any] = {} if colour is None else {"no_color": not colour}
-    return Progress(
-        TextColumn("{task.fields[act]:>8}"),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(compact=True),
-        console=Console(file=stream, highlight=False, **options),
-        transient=True,
-    )
+    console = Console(file=reporter.stream, highlight=False)
+    return Live(reporter, console=console, transient=True, refresh_per_second=5)
+
+
+def _coloured(line: Line) -> "Text":
+    from rich.text import Text
+
+    parts = (line.name, (line.filled, "cyan"), (line.rest, "bright_black"), line.figures)
+    return Text.assemble(*parts, no_wrap=True, overflow="crop")
 
 
 AnyReporter = LogReporter | BarReporter
@@ -254,6 +299,7 @@ AnyReporter = LogReporter | BarReporter
 
 def make_reporter(*, quiet: bool, verbose: bool, bars: bool, colour: bool | None) -> AnyReporter:
     """Return the reporter that fits where stderr goes."""
-    if bars and not quiet and sys.stderr.isatty():
-        return BarReporter(sys.stderr, verbose=verbose, colour=colour)
+    able = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    if able and bars and not quiet and colour is not False:
+        return BarReporter(sys.stderr, verbose=verbose)
     return LogReporter(stream=sys.stderr, verbose=verbose, quiet=quiet)

@@ -52,15 +52,15 @@ if TYPE_CHECKING:
     from comfylock.artifacts import Source
     from comfylock.civitai.cache import ResponseCache
     from comfylock.civitai.client import CivitaiClient
-    from comfylock.disk.download import Body
     from comfylock.disk.place import Destination
+    from comfylock.disk.streams import Body
     from comfylock.folders import NodeTable
     from comfylock.huggingface.client import HuggingFaceClient
     from comfylock.locking import Asking
     from comfylock.reading import Reading
     from comfylock.references import Reference, Requirement
     from comfylock.resolve import LocalMatch
-    from comfylock.web.fetch import Fetcher
+    from comfylock.web.fetch import Fetcher, Stretch
     from comfylock.web.transport import Transport
     from comfylock.workflows.shapes import Json
 
@@ -180,6 +180,14 @@ class Session:
             user=self.user,
             base=self.base,
         )
+
+    @cached_property
+    def known_folders(self) -> frozenset[str]:
+        """The folders that ComfyUI, known nodes and the user's files load models from."""
+        from comfylock.folders import KNOWN_FOLDERS
+
+        own = (split_key(folder)[0] for folder in self.project.folders.values())
+        return frozenset({*KNOWN_FOLDERS, *own, *(one.folder for one in self.directories.extra)})
 
     @cached_property
     def policy(self) -> Policy:
@@ -375,11 +383,13 @@ class Session:
 
     @cached_property
     def _transport(self) -> "Transport":
-        from comfylock.web.origins import host_of, hub_keys
+        from comfylock.keyrings import stored_key
+        from comfylock.web.keys import HubKeys
+        from comfylock.web.origins import host_of
         from comfylock.web.transport import Transport
 
         return Transport(
-            keys=hub_keys(self.hub),
+            keys=HubKeys(self.hub, stored_key),
             allowed_hosts=frozenset(
                 host_of(url) for url in (self.hub.civitai_url, self.hub.huggingface_url)
             ),
@@ -436,12 +446,16 @@ class Session:
         )
 
     def open(
-        self, source: "Source", *, start: int, validator: str | None
+        self,
+        source: "Source",
+        *,
+        start: int,
+        validator: str | None,
+        stretch: "Stretch | None" = None,
     ) -> "AbstractContextManager[Body]":
         """Open the bytes of a source: the downloads' way out, built at the first of them."""
         with self._guard:
-            fetcher = self._fetcher
-        return fetcher.open(source, start=start, validator=validator)
+            return self._fetcher.open(source, start=start, validator=validator, stretch=stretch)
 
     # ------------------------------------------------------------------------- the disk
 
@@ -471,13 +485,16 @@ class Session:
     def apply(self, plan: Plan) -> "tuple[Outcome, ...]":
         """Carry a plan out."""
         from comfylock.apply import Workplace, apply_plan
-        from comfylock.disk.download import Receiving
+        from comfylock.disk.streams import Receiving, connections_of
 
+        connections = connections_of(self.settings)
         workplace = Workplace(
             destination=self.destination,
             cache=self.hash_cache,
             guard=threading.Lock(),
-            receiving=Receiving(fetcher=self, reporter=self.reporter, stop=self.stop),
+            receiving=Receiving(
+                fetcher=self, reporter=self.reporter, stop=self.stop, connections=connections
+            ),
             link_mode=self.settings.link_mode,
         )
         return apply_plan(plan, workplace, self.settings.jobs)

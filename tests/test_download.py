@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from comfylock.artifacts import Source, UrlSource
-from comfylock.disk.download import Patience, Receiving, receive, refuse_foreign
-from comfylock.disk.parts import Part, claim_part
+from comfylock.disk.download import receive, refuse_foreign
+from comfylock.disk.part import Part
+from comfylock.disk.parts import claim_part
+from comfylock.disk.streams import Patience, Receiving
 from comfylock.disk.tree import opened_below
 from comfylock.errors import (
     FetchError,
@@ -26,9 +28,10 @@ from comfylock.errors import (
     StoppedError,
 )
 from comfylock.events import Noted
-from comfylock.hashes import Digests, needed_to_verify
+from comfylock.hashes import Digests, needed_to_check
 from comfylock.lockfile.model import Pin
 from comfylock.web.faults import NoAnswerError, SlowDownError
+from comfylock.web.fetch import Stretch
 from tests.standin.server import Fault, Standin
 from tests.world import (
     DISABLED,
@@ -148,7 +151,7 @@ LASTING = {
     "always early and without ranges": Row(
         faults=(Fault(kind="short", nbytes=100_000, times=None, **AT_STORAGE),),
         slug="hash-mismatch",
-        says=(INK_KEY, "expected", "found", "200,000 bytes", "comfylock lock"),
+        says=(INK_KEY, "expected", "found", "200,000 bytes", "comfylock pin"),
     ),
     "500 on every try": row(
         "status", "server-error", INK_KEY, "500", "install", status=500, times=None, tries=5
@@ -500,7 +503,14 @@ class Script:
         self.asked: list[tuple[int, str | None]] = []
 
     @contextmanager
-    def open(self, source: Source, *, start: int, validator: str | None) -> "Iterator[Stream]":
+    def open(
+        self,
+        source: Source,
+        *,
+        start: int,
+        validator: str | None,
+        stretch: Stretch | None = None,
+    ) -> "Iterator[Stream]":
         self.asked.append((start, validator))
         stream = self.streams.pop(0)
         if isinstance(stream, Exception):
@@ -516,6 +526,8 @@ class Stream:
     validator: str | None = None
     fault: Exception | None = None
     piece: int = 64
+    address: str = ""
+    gives_ranges: bool = False
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         for at in range(0, len(self.content), self.piece):
@@ -554,7 +566,7 @@ def received(
     with opened_below(folder, ("partial",)) as directory:
         part = claim_part(directory, folder / "partial", pin.digests.label)
         try:
-            part.rehash(needed_to_verify(pin.digests))
+            part.rehash(needed_to_check(pin.digests))
             receive(pin, part, receiving)
             part.seal()
             assert part.path.read_bytes() == TEXT

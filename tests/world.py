@@ -26,7 +26,7 @@ from unittest import mock
 from comfylock.apply import Workplace, apply_plan
 from comfylock.artifacts import CivitaiSource, FileId, ModelId, VersionId
 from comfylock.cli.main import run as run_command_line
-from comfylock.disk.download import Patience, Receiving
+from comfylock.disk.streams import Patience, Receiving
 from comfylock.errors import Problem
 from comfylock.events import Event, Silence
 from comfylock.hashes import Digests

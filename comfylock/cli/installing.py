@@ -1,12 +1,20 @@
 """`install` and `status`: comfy.lock and the models folders."""
 
+import dataclasses
+import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from comfylock.cli.options import global_options, json_option, option
-from comfylock.cli.output import finish, given, open_session
+from comfylock.cli.output import close_reporter, finish, given, open_session
+from comfylock.cli.removing import review_removals
+
+if TYPE_CHECKING:
+    from comfylock.plan import Plan
+    from comfylock.report.json_lines import JsonLines
 
 
 @click.command()
@@ -16,7 +24,14 @@ from comfylock.cli.output import finish, given, open_session
 @option("--workflow", multiple=True, help="Only what this workflow needs; repeatable.")
 @option("--only", multiple=True, metavar="GLOB", help="Only keys such as 'loras/*'; repeatable.")
 @option("--replace", is_flag=True, help="Move other files in a model's place aside.")
+@option("--prune", is_flag=True, help="Remove what comfylock placed and no lock wants any more.")
+@option("-y", "--yes", is_flag=True, help="Agree to what --prune removes.")
 @option("-j", "--jobs", type=click.IntRange(1, 64), help="Models at once.  [default: 4]")
+@option(
+    "--connections",
+    type=click.IntRange(1, 64),
+    help="Most connections for one large file.  [default: 8]",
+)
 @option(
     "--link-mode",
     type=click.Choice(["auto", "reflink", "hardlink", "symlink", "copy"]),
@@ -29,6 +44,7 @@ from comfylock.cli.output import finish, given, open_session
     help="Trust what a file was hashed to before, or read all files again.",
 )
 @json_option
+@option("--json-lines", is_flag=True, help="Print one JSON object a line as things happen.")
 @global_options(with_variables=False)
 def install(
     dry_run: bool,
@@ -37,10 +53,14 @@ def install(
     workflow: tuple[str, ...],
     only: tuple[str, ...],
     replace: bool,
+    prune: bool,
+    yes: bool,
     jobs: int | None,
+    connections: int | None,
     link_mode: str | None,
     verify: str,
     as_json: bool,
+    json_lines: bool,
 ) -> int:
     """Make the models folder agree with comfy.lock.
 
@@ -50,6 +70,7 @@ def install(
     """
     began = time.monotonic()
     plain = not (dry_run or workflow or only or replace or link_mode or as_json)
+    plain = plain and not (prune or json_lines)
     if plain and verify == "stat" and not (locked and frozen):
         known = _known_right("frozen" if frozen else "fresh")
         if known is not None:
@@ -57,7 +78,7 @@ def install(
 
     from comfylock.disk.scan import Verify
     from comfylock.operations.freshness import Freshness
-    from comfylock.operations.install import InstallMode
+    from comfylock.operations.install import InstallMode, Surplus
     from comfylock.operations.install import install as install_models
     from comfylock.operations.selection import Selection
     from comfylock.plan import OnOccupied
@@ -66,20 +87,51 @@ def install(
 
     if locked and frozen:
         raise click.UsageError("--locked and --frozen exclude each other")
-    choices = Choices(jobs=jobs, link_mode=LinkMode(link_mode) if link_mode else None)
+    if as_json and json_lines:
+        raise click.UsageError("--json and --json-lines exclude each other")
+    lines = _json_lines() if json_lines else None
+    choices = Choices(
+        jobs=jobs,
+        connections=connections,
+        link_mode=LinkMode(link_mode) if link_mode else None,
+    )
     on_occupied = OnOccupied.REPLACE if replace else OnOccupied.BLOCK
     freshness = (
         Freshness.MUST_BE_FRESH if locked else Freshness.DO_NOT_LOOK if frozen else Freshness.WARN
     )
-    with open_session(choices=choices, on_occupied=on_occupied, verify=Verify(verify)) as session:
+    with open_session(
+        lines, choices=choices, on_occupied=on_occupied, verify=Verify(verify)
+    ) as session:
+
+        def review(plan: "Plan") -> "Plan":
+            if not dry_run:
+                plan = review_removals(
+                    plan,
+                    yes=yes,
+                    as_json=as_json or json_lines,
+                    quieten=lambda: close_reporter(session),
+                )
+            return plan if lines is None else lines.plan(plan)
+
         done = install_models(
             session,
             Selection(workflows=workflow, only=only),
             freshness,
             InstallMode.DRY_RUN if dry_run else InstallMode.APPLY,
+            Surplus.PRUNE if prune else Surplus.KEEP,
+            review,
         )
     page = install_page(done, seconds=time.monotonic() - began, dry_run=dry_run)
+    if lines is not None:
+        lines.end(page)
+        page = dataclasses.replace(page, out=())
     return finish("install", page, session, as_json=as_json)
+
+
+def _json_lines() -> "JsonLines":
+    from comfylock.report.json_lines import JsonLines
+
+    return JsonLines(sys.stdout, verbose=given("verbose", default=False))
 
 
 def _known_right(manner: str) -> int | None:

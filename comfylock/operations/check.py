@@ -1,14 +1,15 @@
 """`check`: what `status` tells, as an answer: yes or no."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from comfylock.errors import PathMissingError, Problem
 from comfylock.lockfile.changes import Difference
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock
-from comfylock.names import is_pickle
+from comfylock.names import is_pickle, split_alias
 from comfylock.operations.freshness import compare, stale_problems
 from comfylock.operations.status import ModelState, Standing, State, standing_of
+from comfylock.plan import Blocked, Link, Replace
 from comfylock.session import Session
 from comfylock.settings import Formats
 
@@ -45,6 +46,7 @@ def check(session: Session) -> Verdict:
             broken = (error.problem(),)
     standing = standing_of(session, locked, differences)
     drift = [_drift(model) for model in standing.models if model.state is not State.PRESENT]
+    drift += [_alias_drift(action) for action in standing.aliases]
     return Verdict(
         standing=standing,
         findings=(*drift, *stale_problems(differences), *broken, *_denied(session, locked)),
@@ -68,6 +70,18 @@ def _drift(model: ModelState) -> Problem:
     slug = "unresolved" if model.state is State.UNRESOLVED else "drift"
     word, hint = words.get(model.state, "cannot be placed"), hints.get(model.state)
     return Problem(slug=slug, ref=model.ref, message=f"{model.ref} {word}", hint=hint)
+
+
+def _alias_drift(action: Link | Replace | Blocked) -> Problem:
+    ref, alias = split_alias(action.pin.key)
+    if isinstance(action, Blocked):
+        return replace(action.problem, ref=ref)
+    return Problem(
+        slug="drift",
+        ref=ref,
+        message=f"{ref} has no link {alias}, the name by which workflows ask for it",
+        hint='Run `comfylock install`, or set aliases = "off" if nobody needs such names',
+    )
 
 
 def _denied(session: Session, locked: Lock) -> list[Problem]:

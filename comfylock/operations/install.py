@@ -1,15 +1,19 @@
 """`install`: comfy.lock x models folders -> plan -> apply -> outcomes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from comfylock.aliases import with_aliases
 from comfylock.apply import Outcome
+from comfylock.disk.parts import bytes_under_way
+from comfylock.disk.registry import register_lock
 from comfylock.lockfile.changes import Difference
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock
 from comfylock.operations.freshness import Freshness, differences_of
-from comfylock.operations.selection import Selection, select
-from comfylock.plan import Plan, make_plan
+from comfylock.operations.selection import Selection, refuse_unknown_folders, select
+from comfylock.plan import Plan, filling_of, make_plan
 from comfylock.session import Session
 
 
@@ -18,6 +22,17 @@ class InstallMode(StrEnum):
 
     APPLY = "apply"
     DRY_RUN = "dry-run"
+
+
+class Surplus(StrEnum):
+    """What becomes of files that comfylock placed and no lock wants any more."""
+
+    KEEP = "keep"
+    PRUNE = "prune"
+
+
+#: Looks at a plan before it is carried out, and returns the part that may be.
+Review = Callable[[Plan], Plan]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,8 +44,9 @@ class Installed:
         outcomes: what came of it; none in a dry run, and none when there was nothing to do.
         unresolved: references that the lock holds without a pin.
         differences: why the lock is stale.
-        warnings: what the lock's reader noticed.
+        warnings: what the readers of locks noticed.
         hashed_files: how many files were read to know all this.
+        kept_bytes: what an interrupted run leaves for the next one to go on from.
     """
 
     plan: Plan
@@ -39,6 +55,7 @@ class Installed:
     differences: tuple[Difference, ...]
     warnings: tuple[str, ...]
     hashed_files: int
+    kept_bytes: int = 0
 
 
 def manner_of(freshness: Freshness) -> str:
@@ -56,7 +73,12 @@ def _is_all_well(
 
 
 def install(
-    session: Session, selection: Selection, freshness: Freshness, mode: InstallMode
+    session: Session,
+    selection: Selection,
+    freshness: Freshness,
+    mode: InstallMode,
+    surplus: Surplus = Surplus.KEEP,
+    review: Review = lambda plan: plan,
 ) -> Installed:
     """Make the models folders agree with comfy.lock.
 
@@ -66,9 +88,20 @@ def install(
     """
     locked = read_lock(session.lock_path)
     differences = differences_of(session, locked, freshness)
+    refuse_unknown_folders(locked, session.known_folders)
     pins, unresolved = select(locked, selection)
+    pins = with_aliases(pins, session.settings.aliases)
     inventory = session.inventory(pins)
     plan = make_plan(pins, inventory, session.policy)
+    warnings = locked.warnings
+    if surplus is Surplus.PRUNE:
+        from comfylock.operations.prune import with_removals
+
+        plan, said = with_removals(session, locked, plan)
+        warnings += said
+    plan = review(plan)
+    if mode is InstallMode.APPLY:
+        register_lock(session.directories.primary, session.lock_path)
     outcomes: tuple[Outcome, ...] = ()
     if mode is InstallMode.APPLY and not plan.is_done:
         outcomes = session.apply(plan)
@@ -81,6 +114,16 @@ def install(
         outcomes=outcomes,
         unresolved=unresolved,
         differences=differences,
-        warnings=locked.warnings,
+        warnings=warnings,
         hashed_files=inventory.hashed_files,
+        kept_bytes=_kept_bytes(session, plan) if session.stop.is_set() else 0,
     )
+
+
+def _kept_bytes(session: Session, plan: Plan) -> int:
+    spots = {
+        filling.pin.digests.label: session.destination(filling.pin.key)
+        for action in plan.of_pins
+        if (filling := filling_of(action)) is not None
+    }
+    return sum(bytes_under_way(spot.partial_directory, label) for label, spot in spots.items())

@@ -63,7 +63,7 @@ def _models(session: Session, plan: Plan) -> Iterator[tuple[str, FileStat | None
 
 def _absent(session: Session, plan: Plan) -> Iterator[str]:
     """Yield the places that ComfyUI would look into before it finds a kept file."""
-    for action in plan.actions:
+    for action in plan.of_pins:
         folder, name = split_key(action.pin.key)
         for directory in session.directories.directories(folder):
             path = f"{directory}{os.sep}{name}"

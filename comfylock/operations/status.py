@@ -1,17 +1,30 @@
 """`status`: comfy.lock x models folders -> states."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from comfylock.aliases import with_aliases
 from comfylock.errors import LockMissingError, Problem
 from comfylock.inventory import Content, Inventory, LocalFile
 from comfylock.lockfile.changes import Difference
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock
+from comfylock.names import is_alias, split_alias
 from comfylock.operations.freshness import Freshness, LockState, differences_of
-from comfylock.operations.selection import Selection, select
-from comfylock.plan import Action, Blocked, Download, Keep, Link, Replace, make_plan, target_of
+from comfylock.operations.selection import Selection, refuse_unknown_folders, select
+from comfylock.plan import (
+    Blocked,
+    Download,
+    Keep,
+    Link,
+    PinAction,
+    Plan,
+    Replace,
+    make_plan,
+    target_of,
+)
 from comfylock.session import Session
 
 
@@ -54,6 +67,7 @@ class Standing:
         differences: why it is stale.
         bytes_to_fetch: what an install would download.
         links: how many models an install would link instead.
+        aliases: what is not in place of the aliases of models that are present.
     """
 
     models: tuple[ModelState, ...]
@@ -61,6 +75,7 @@ class Standing:
     differences: tuple[Difference, ...]
     bytes_to_fetch: int
     links: int
+    aliases: tuple[Link | Replace | Blocked, ...] = ()
 
 
 def status(session: Session) -> Standing:
@@ -80,10 +95,13 @@ def status(session: Session) -> Standing:
 
 def standing_of(session: Session, locked: Lock, differences: tuple[Difference, ...]) -> Standing:
     """Say how each model of a lock stands, given why the lock is stale."""
+    refuse_unknown_folders(locked, session.known_folders)
     pins, unresolved = select(locked, Selection())
+    pins = with_aliases(pins, session.settings.aliases)
     inventory = session.inventory(pins)
     plan = make_plan(pins, inventory, session.policy)
-    models = [_model_state(action, inventory) for action in plan.actions]
+    actions = [action for action in plan.of_pins if not is_alias(action.pin.key)]
+    models = [_model_state(action, inventory) for action in actions]
     models += [
         ModelState(ref=ref, state=State.UNRESOLVED, path=None, size=None) for ref in unresolved
     ]
@@ -92,11 +110,21 @@ def standing_of(session: Session, locked: Lock, differences: tuple[Difference, .
         lock=LockState.STALE if differences else LockState.FRESH,
         differences=differences,
         bytes_to_fetch=plan.bytes_to_fetch,
-        links=sum(1 for action in plan.actions if isinstance(action, Link)),
+        links=sum(1 for action in actions if isinstance(action, Link)),
+        aliases=tuple(_lacking_aliases(plan, inventory)),
     )
 
 
-def _model_state(action: Action, inventory: Inventory) -> ModelState:
+def _lacking_aliases(plan: Plan, inventory: Inventory) -> Iterator[Link | Replace | Blocked]:
+    """Yield what an install would do for aliases alone, or what stands in the way of it."""
+    for action in plan.of_pins:
+        if is_alias(action.pin.key) and isinstance(action, Link | Replace | Blocked):
+            model = inventory.spots[split_alias(action.pin.key)[0]].found
+            if isinstance(model, LocalFile) and model.digests.agrees(action.pin.digests):
+                yield action
+
+
+def _model_state(action: PinAction, inventory: Inventory) -> ModelState:
     found = inventory.spots[action.pin.key].found
     return ModelState(
         ref=action.pin.key,
@@ -107,7 +135,7 @@ def _model_state(action: Action, inventory: Inventory) -> ModelState:
     )
 
 
-def _state_of(action: Action, found: Content) -> State:
+def _state_of(action: PinAction, found: Content) -> State:
     match action:
         case Keep():
             return State.PRESENT

@@ -1,10 +1,11 @@
 """The report of `install`: the plan of a dry run, or what came of each action."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from comfylock.apply import Outcome, Status
 from comfylock.errors import Problem
-from comfylock.names import quoted, shown
+from comfylock.names import is_alias, quoted, shown, split_alias
 from comfylock.operations.freshness import LockState
 from comfylock.operations.install import Installed
 from comfylock.plan import (
@@ -13,8 +14,11 @@ from comfylock.plan import (
     Download,
     Keep,
     Link,
+    PinAction,
+    Remove,
     Replace,
     bytes_of,
+    key_of,
     name_of,
     target_of,
 )
@@ -32,13 +36,14 @@ def install_page(done: Installed, *, seconds: float, dry_run: bool) -> Page:
     failed = _failures(done, dry_run=dry_run)
     rows = [_plan_line(action) for action in done.plan.actions if not isinstance(action, Keep)]
     if not dry_run:
-        rows = [_outcome_line(outcome) for outcome in done.outcomes if outcome.action != "keep"]
+        told = [outcome for outcome in done.outcomes if not _is_untouched(outcome)]
+        rows = [_outcome_line(outcome) for outcome in told]
     return Page(
         out=tuple(rows),
         err=(*warnings, _install_sentence(done, seconds=seconds, dry_run=dry_run)),
         problems=(*failed, *unresolved),
         document={
-            "plan": [_plan_fields(action) for action in done.plan.actions],
+            "plan": [plan_fields(action) for action in done.plan.actions],
             "results": [_outcome_fields(outcome) for outcome in _all_outcomes(done, dry_run)],
             "lock": str(LockState.STALE if done.differences else LockState.FRESH),
             "unresolved": list(done.unresolved),
@@ -59,26 +64,48 @@ def _install_code(done: Installed, failed: Sequence[Problem], unresolved: Sequen
 
 def _failures(done: Installed, *, dry_run: bool) -> tuple[Problem, ...]:
     if dry_run:
-        return tuple(action.problem for action in done.plan.actions if isinstance(action, Blocked))
-    problems = [outcome.problem for outcome in done.outcomes if outcome.problem is not None]
+        blocked = (action for action in done.plan.of_pins if isinstance(action, Blocked))
+        return tuple(_of_model(action.problem) for action in blocked)
+    problems = [
+        _of_model(outcome.problem)
+        for outcome in done.outcomes
+        # An alias without its model is no failure of its own.
+        if outcome.problem is not None
+        and not (is_alias(outcome.ref) and outcome.status is Status.SKIPPED)
+    ]
     interrupted = [problem for problem in problems if problem.slug == "interrupted"]
     others = [problem for problem in problems if problem.slug != "interrupted"]
     if interrupted:
         others.append(
             Problem(
                 slug="interrupted",
-                message=f"stopped; {counted(len(interrupted), 'model')} left to do",
-                hint="What was downloaded is kept: `comfylock install` goes on from there",
+                message=_stopped_sentence(done, len(interrupted)),
             )
         )
     return tuple(others)
+
+
+def _is_untouched(outcome: Outcome) -> bool:
+    """Say whether nothing was done, because all was well or the user stopped it before."""
+    slug = outcome.problem.slug if outcome.problem else ""
+    return outcome.action == "keep" or slug == "interrupted"
+
+
+def _stopped_sentence(done: Installed, left: int) -> str:
+    kept = f"{size_text(done.kept_bytes)} of them kept, " if done.kept_bytes else ""
+    return f"stopped with {counted(left, 'model')} left to do; {kept}run it again to go on"
+
+
+def _of_model(problem: Problem) -> Problem:
+    """Return a problem that names the model where it is about one of its aliases."""
+    return replace(problem, ref=split_alias(problem.ref)[0]) if problem.ref else problem
 
 
 def _all_outcomes(done: Installed, dry_run: bool) -> tuple[Outcome, ...]:  # noqa: FBT001
     if dry_run or done.outcomes:
         return done.outcomes
     return tuple(
-        Outcome(ref=action.pin.key, action="keep", status=Status.DONE, path=target_of(action))
+        Outcome(ref=key_of(action), action="keep", status=Status.DONE, path=target_of(action))
         for action in done.plan.actions
     )
 
@@ -87,38 +114,96 @@ def _install_summary(
     done: Installed, failed: Sequence[Problem], *, dry_run: bool
 ) -> dict[str, object]:
     outcomes = _all_outcomes(done, dry_run)
+    models = _models(done)
     counts = {
-        name: sum(1 for action in done.plan.actions if name_of(action) == name)
+        name: sum(1 for action in models if name_of(action) == name)
         for name in ("keep", "link", "download", "replace", "blocked")
     }
+    aliases = [action for action in done.plan.of_pins if is_alias(action.pin.key)]
+    removals = [action for action in done.plan.actions if isinstance(action, Remove)]
+    own = {action.pin.key for action in models}
     return {
         **counts,
-        "models": len(done.plan.actions),
-        "done": sum(1 for outcome in outcomes if outcome.status is Status.DONE),
+        "remove": len(removals),
+        "aliases": len(aliases),
+        "models": len(models),
+        "done": sum(
+            1 for outcome in outcomes if outcome.status is Status.DONE and outcome.ref in own
+        ),
         "failed": len(failed),
         "unresolved": len(done.unresolved),
         "bytes": done.plan.bytes_to_fetch,
+        "frees": sum(action.frees_bytes for action in removals),
         "hashed": done.hashed_files,
     }
 
 
 def _install_sentence(done: Installed, *, seconds: float, dry_run: bool) -> str:
-    total = counted(len(done.plan.actions), "model")
+    models = _models(done)
+    total = counted(len(models), "model")
     if done.plan.is_done:
-        return checked_sentence(len(done.plan.actions), seconds)
+        return checked_sentence(len(models), seconds)
     counts = _install_summary(done, (), dry_run=dry_run)
     if dry_run:
         words = {"keep": "present", "link": "to link", "download": "to download"}
         words |= {"replace": "to replace", "blocked": "blocked"}
         parts = [f"{counts[name]} {word}" for name, word in words.items() if counts[name]]
         size = size_text(done.plan.bytes_to_fetch)
-        return f"Planned {total}: {', '.join(parts)}; {size} to fetch"
-    changed = sum(
-        1 for outcome in done.outcomes if outcome.status is Status.DONE and outcome.action != "keep"
-    )
-    left = sum(1 for outcome in done.outcomes if outcome.status is not Status.DONE)
+        return f"Planned {total}: {', '.join(parts)}; {size} to fetch{_dry_tail(done)}"
+    changed, left = _changes(done, {action.pin.key for action in models})
     tail = f", {left} not installed" if left else ""
-    return f"Installed {changed} of {total} in {took(seconds)}{tail}"
+    if not changed and not left:
+        return f"Checked {total} in {took(seconds)}{_tail(done)}"
+    return f"Installed {changed} of {total} in {took(seconds)}{tail}{_tail(done)}"
+
+
+def _aliases(count: int) -> str:
+    return "1 alias" if count == 1 else f"{count} aliases"
+
+
+def _models(done: Installed) -> list[PinAction]:
+    """Return what is done for the models themselves: no aliases, no removals."""
+    return [action for action in done.plan.of_pins if not is_alias(action.pin.key)]
+
+
+def _changes(done: Installed, keys: Collection[str]) -> tuple[int, int]:
+    """Return how many of these models were changed, and how many are not as they should be."""
+    outcomes = [outcome for outcome in done.outcomes if outcome.ref in keys]
+    well = [outcome for outcome in outcomes if outcome.status is Status.DONE]
+    changed = sum(1 for outcome in well if outcome.action != "keep")
+    return changed, len(outcomes) - len(well)
+
+
+def _dry_tail(done: Installed) -> str:
+    """Return what a dry run says of aliases and removals."""
+    aliases = [
+        action
+        for action in done.plan.of_pins
+        if is_alias(action.pin.key) and not isinstance(action, Keep | Blocked)
+    ]
+    removals = [action for action in done.plan.actions if isinstance(action, Remove)]
+    tail = f"; {_aliases(len(aliases))} to link" if aliases else ""
+    if removals:
+        freed = size_text(sum(action.frees_bytes for action in removals))
+        tail += f"; {counted(len(removals), 'file')} to remove, {freed} to free"
+    return tail
+
+
+def _tail(done: Installed) -> str:
+    """Return what became of aliases and removals."""
+    well = {
+        (outcome.ref, outcome.action) for outcome in done.outcomes if outcome.status is Status.DONE
+    }
+    aliases = [ref for ref, action in well if is_alias(ref) and action in {"link", "replace"}]
+    freed = {
+        action.ref: action.frees_bytes
+        for action in done.plan.actions
+        if isinstance(action, Remove) and (action.ref, "remove") in well
+    }
+    tail = f"; linked {_aliases(len(aliases))}" if aliases else ""
+    if freed:
+        tail += f"; removed {counted(len(freed), 'file')}, {size_text(sum(freed.values()))} freed"
+    return tail
 
 
 def _unresolved_problem(ref: str) -> Problem:
@@ -132,13 +217,16 @@ def _unresolved_problem(ref: str) -> Problem:
 
 
 def _plan_line(action: Action) -> str:
-    return f"{_sign(action)} {shown(action.pin.key)}  {_intent(action)}"
+    ref, alias = split_alias(key_of(action))
+    spelled = f"  as {shown(alias)}" if alias else ""
+    return f"{_sign(action)} {shown(ref)}{spelled}  {_intent(action)}"
 
 
 def _intent(action: Action) -> str:
     match action:
         case Link():
-            return f"to be linked from {shown(action.after or str(action.source))}"
+            origin = f" from {shown(action.after or str(action.source))}"
+            return f"to be linked{'' if is_alias(action.pin.key) else origin}"
         case Download():
             size = size_text(action.pin.size) if action.pin.size is not None else "unknown size"
             return f"{size} from {shown(str(action.pin.sources[0]))}"
@@ -148,6 +236,8 @@ def _intent(action: Action) -> str:
             return f"error[{action.problem.slug}]"
         case Keep():
             return "present"
+        case Remove():
+            return f"to be removed, {_freed(action)}; {shown(action.origin)} has it"
 
 
 def _sign(action: Action) -> str:
@@ -160,33 +250,51 @@ def _sign(action: Action) -> str:
             return "*"
         case Blocked():
             return "!"
+        case Remove():
+            return "-"
+
+
+def _freed(action: Remove) -> str:
+    if not action.frees_bytes:
+        return "frees nothing: the file has other names"
+    return f"frees {size_text(action.frees_bytes)}"
 
 
 def _outcome_line(outcome: Outcome) -> str:
+    ref, alias = split_alias(outcome.ref)
+    name = f"{shown(ref)}  as {shown(alias)}" if alias else shown(ref)
     if outcome.problem is not None:
-        return f"! {shown(outcome.ref)}  {outcome.action} {outcome.status}: {outcome.problem.slug}"
-    signs = {"link": "=", "download": "+", "replace": "*"}
+        return f"! {name}  {outcome.action} {outcome.status}: {outcome.problem.slug}"
+    signs = {"link": "=", "download": "+", "replace": "*", "remove": "-"}
     words = {"link": "linked", "download": "downloaded and verified", "replace": "replaced"}
+    words |= {"remove": "removed"}
     aside = (
         f"; the old file is now {shown(str(outcome.moved_aside))}" if outcome.moved_aside else ""
     )
-    return f"{signs[outcome.action]} {shown(outcome.ref)}  {words[outcome.action]}{aside}"
+    return f"{signs[outcome.action]} {name}  {words[outcome.action]}{aside}"
 
 
-def _plan_fields(action: Action) -> dict[str, object]:
+def plan_fields(action: Action) -> dict[str, object]:
+    """Return an action as JSON documents tell it."""
+    ref, alias = split_alias(key_of(action))
+    size = action.file.stat.size if isinstance(action, Remove) else action.pin.size
     return {
-        "ref": action.pin.key,
+        "ref": ref,
+        "alias": alias,
         "action": name_of(action),
         "path": str(target_of(action)),
         "bytes": bytes_of(action),
-        "size": action.pin.size,
+        "size": size,
+        "frees": action.frees_bytes if isinstance(action, Remove) else 0,
         "slug": action.problem.slug if isinstance(action, Blocked) else None,
     }
 
 
 def _outcome_fields(outcome: Outcome) -> dict[str, object]:
+    ref, alias = split_alias(outcome.ref)
     return {
-        "ref": outcome.ref,
+        "ref": ref,
+        "alias": alias,
         "action": outcome.action,
         "status": str(outcome.status),
         "slug": outcome.problem.slug if outcome.problem else None,
