@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-slow lint format bench clean
+.PHONY: help demo test test-slow lint format docs bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,10 @@ lint: $(STAMP) ## Check style, types and layers
 format: $(STAMP) ## Bring the code into its form
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
+
+docs: $(STAMP) ## Write the pages that are made from the code
+	@$(BIN)/python -m tests.tools.command_docs --write
+	@$(BIN)/python -m tests.tools.schemas --write
 
 bench: $(STAMP) ## Measure against other tools on the same bytes, as ratios
 	@$(BIN)/python -m tests.bench

@@ -26,6 +26,9 @@ _T = TypeVar("_T")
 
 MAX_CONFIG_BYTES = 1024 * 1024
 
+#: The user's own file, in `config_dir`.
+CONFIG_FILE = "config.toml"
+
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
 

@@ -6,8 +6,8 @@ itself as ``***`` wherever it is printed; messages about a bad one do not repeat
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
 from urllib.parse import urlsplit
 
 from comfylock.errors import ConfigInvalidError
@@ -21,6 +21,13 @@ HUGGINGFACE_KEY_VARIABLES = ("HF_TOKEN",)
 
 _LOOPBACK_V4 = re.compile(r"127(\.(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}")
 _KEY = re.compile(r"[\x21-\x7e]{1,4096}")
+
+
+class Site(StrEnum):
+    """A hub, as the user names it."""
+
+    CIVITAI = "civitai"
+    HUGGINGFACE = "huggingface"
 
 
 class Reuse(Enum):
@@ -90,6 +97,23 @@ class Hub:
     civitai_key: Secret | None = None
     huggingface_key: Secret | None = None
 
+    def url(self, site: Site) -> str:
+        """Return a site's base address."""
+        return self.civitai_url if site is Site.CIVITAI else self.huggingface_url
+
+    def key(self, site: Site) -> Secret | None:
+        """Return the key for a site."""
+        return self.civitai_key if site is Site.CIVITAI else self.huggingface_key
+
+    def with_only_key(self, site: Site, key: Secret | None) -> "Hub":
+        """Return the same hubs with this key, or none, for a site, and no other."""
+        is_civitai = site is Site.CIVITAI
+        return replace(
+            self,
+            civitai_key=key if is_civitai else None,
+            huggingface_key=None if is_civitai else key,
+        )
+
 
 def hub_from_environment(env: Mapping[str, str], otherwise: Hub | None = None) -> Hub:
     """Return the hubs as the environment names them; an empty variable counts as not set.
@@ -108,6 +132,12 @@ def hub_from_environment(env: Mapping[str, str], otherwise: Hub | None = None) -
         civitai_key=_key(env, CIVITAI_KEY_VARIABLES) or fallback.civitai_key,
         huggingface_key=_key(env, HUGGINGFACE_KEY_VARIABLES) or fallback.huggingface_key,
     )
+
+
+def key_variables(env: Mapping[str, str], site: Site) -> tuple[str, ...]:
+    """Return the variables that hold a key for a site; the first is the one that counts."""
+    names = CIVITAI_KEY_VARIABLES if site is Site.CIVITAI else HUGGINGFACE_KEY_VARIABLES
+    return tuple(name for name in names if env.get(name, "").strip())
 
 
 def _url(env: Mapping[str, str], variable: str, otherwise: str) -> str:

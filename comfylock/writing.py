@@ -13,15 +13,23 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
-def write_text(path: Path, text: str, check: Callable[[], object] = lambda: None) -> bool:
+def write_text(
+    path: Path,
+    text: str,
+    check: Callable[[], object] = lambda: None,
+    *,
+    mode: int | None = None,
+) -> bool:
     """Write a text where its bytes differ from the file's; say whether they did.
 
-    A symbolic link stays one: what it points to is written. The file keeps its permissions.
+    A symbolic link stays one: what it points to is written. The file keeps its permissions,
+    unless others are asked for.
 
     Args:
         path: the file; its folder must be there.
         text: all of it.
         check: called before anything is written; what it raises goes out.
+        mode: permissions that the file then has, from its first byte on.
 
     Raises:
         DiskFullError, PermissionDeniedError, DiskError: nothing was changed.
@@ -32,7 +40,7 @@ def write_text(path: Path, text: str, check: Callable[[], object] = lambda: None
         if _holds(target, data):
             return False
         check()
-        _replace(target, data)
+        _replace(target, data, mode)
     except OSError as error:
         raise _translated(error, path) from error
     return True
@@ -45,12 +53,15 @@ def _holds(path: Path, data: bytes) -> bool:
         return False
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _replace(path: Path, data: bytes, mode: int | None) -> None:
     beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    descriptor = os.open(
+        beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode
+    )
     try:
         with os.fdopen(descriptor, "wb") as file:
-            _keep_mode(path, beside)
+            if mode is None:
+                _keep_mode(path, beside)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -2,6 +2,7 @@
 
 import click
 
+from comfylock.cli.completing import complete_refs
 from comfylock.cli.options import global_options, json_option, object_info_option, option
 from comfylock.cli.output import finish, given, open_session
 
@@ -47,7 +48,7 @@ def search(text: str, types: tuple[str, ...], limit: int, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("ref")
+@click.argument("ref", shell_complete=complete_refs)
 @json_option
 @global_options(with_variables=False)
 def why(ref: str, as_json: bool) -> int:

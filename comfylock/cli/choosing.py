@@ -2,12 +2,13 @@
 
 import click
 
+from comfylock.cli.completing import complete_refs
 from comfylock.cli.options import global_options, json_option, option
 from comfylock.cli.output import finish, open_session
 
 
 @click.command()
-@click.argument("ref")
+@click.argument("ref", shell_complete=complete_refs)
 @click.argument("spec")
 @option("--sha256", metavar="HEX", help="The hash that goes with a plain https address.")
 @json_option
@@ -29,7 +30,7 @@ def pin(ref: str, spec: str, sha256: str | None, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("ref")
+@click.argument("ref", shell_complete=complete_refs)
 @json_option
 @global_options(with_variables=False)
 def unpin(ref: str, as_json: bool) -> int:
@@ -46,7 +47,7 @@ def unpin(ref: str, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("ref")
+@click.argument("ref", shell_complete=complete_refs)
 @json_option
 @global_options(with_variables=False)
 def ignore(ref: str, as_json: bool) -> int:

@@ -2,6 +2,7 @@
 
 import click
 
+from comfylock.cli.completing import complete_refs
 from comfylock.cli.options import global_options, json_option, object_info_option, option
 from comfylock.cli.output import close_reporter, finish, open_session
 from comfylock.cli.prompting import Questions, may_ask
@@ -77,7 +78,7 @@ def lock(
 
 
 @click.command()
-@click.argument("refs", nargs=-1)
+@click.argument("refs", nargs=-1, shell_complete=complete_refs)
 @option("--dry-run", is_flag=True, help="Write nothing; show what would change.")
 @json_option
 @global_options(with_variables=False)

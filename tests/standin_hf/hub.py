@@ -21,6 +21,7 @@ _CACHED: Final = re.compile(
     r"/api/resolve-cache/models/(?P<repo>[^/]+/[^/]+)/(?P<revision>[0-9a-f]{40})/(?P<file>.+)"
 )
 _PLAIN: Final = "text/plain; charset=utf-8"
+_BAD_KEY: Final = "Invalid credentials in Authorization header"
 
 
 _Reply = Callable[[Request, re.Match[str], Repository], Answer]
@@ -38,6 +39,8 @@ class Hub:
     def answer(self, request: Request) -> Answer:
         """Answer one request."""
         path = unquote(request.path)
+        if path == "/api/whoami-v2":
+            return self._whoami(request)
         for route, reply in (
             (_CACHED, self._cached),
             (_API, self._api),
@@ -48,11 +51,27 @@ class Hub:
                 return self._guarded(request, found, reply)
         return _refused(404, "", "Sorry, we can't find the page you are looking for.")
 
+    def _whoami(self, request: Request) -> Answer:
+        """Say whose key came; without one, or with a bad one, refuse."""
+        key = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if key not in self.keys:
+            return _refused(401, "", _BAD_KEY)
+        return json_answer(
+            200,
+            {
+                "type": "user",
+                "id": "65c0e0a24913fc50b7ba14d2",
+                "name": "standin",
+                "fullname": "A Stand-in",
+                "auth": {"type": "access_token", "accessToken": {"role": "read"}},
+            },
+        )
+
     def _guarded(self, request: Request, found: re.Match[str], reply: _Reply) -> Answer:
         """Lead on from an old name; hide, and refuse, as the key at hand demands."""
         key = request.headers.get("authorization", "").removeprefix("Bearer ")
         if key and key not in self.keys:
-            return _refused(401, "", "Invalid credentials in Authorization header")
+            return _refused(401, "", _BAD_KEY)
         name = found["repo"]
         new = self.shelves.renamed.get(name)
         if new is not None:

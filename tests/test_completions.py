@@ -1,0 +1,176 @@
+"""Completion as the shells themselves do it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.world import INK, PAPER, World, pin_of
+
+NEEDED = {shell: shutil.which(shell) for shell in ("bash", "zsh", "fish", "pwsh")}
+
+needs_zsh = pytest.mark.skipif(NEEDED["zsh"] is None, reason="zsh is not installed")
+needs_fish = pytest.mark.skipif(NEEDED["fish"] is None, reason="fish is not installed")
+needs_pwsh = pytest.mark.skipif(NEEDED["pwsh"] is None, reason="PowerShell is not installed")
+
+
+@pytest.fixture
+def bin_dir(world: World) -> Path:
+    """Put a command `comfylock` on the world's path, and a lock with two models into it."""
+    directory = world.root / "bin"
+    directory.mkdir()
+    command = directory / "comfylock"
+    command.write_text(f'#!/bin/sh\nexec "{world.command()[0]}" -m comfylock "$@"\n')
+    command.chmod(0o755)
+    world.environment["PATH"] = f"{directory}{os.pathsep}{world.environment['PATH']}"
+    world.lock(pin_of(INK), pin_of(PAPER, "loras/with space.safetensors"))
+    return directory
+
+
+def script(world: World, shell: str) -> str:
+    ran = world.run("completions", shell)
+    assert (ran.code, ran.err) == (0, "")
+    path = world.root / f"completion.{shell}"
+    path.write_text(ran.out)
+    return str(path)
+
+
+def said(world: World, command: list[str], variables: Mapping[str, str] | None = None) -> list[str]:
+    """Run a shell and return the lines that it printed."""
+    done = subprocess.run(
+        command,
+        env=world.environment | dict(variables or {}),
+        cwd=world.project,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def in_bash(world: World, *words: str) -> list[str]:
+    """Return what bash would offer for the last of some words."""
+    typed = " ".join(f"'{word}'" for word in ("comfylock", *words))
+    return said(
+        world,
+        [
+            "bash",
+            "-c",
+            (
+                f'source "{script(world, "bash")}"; COMP_WORDS=({typed}); COMP_CWORD={len(words)};'
+                " compopt() { :; }; _comfylock_completion comfylock;"
+                ' printf "%s\\n" "${COMPREPLY[@]}"'
+            ),
+        ],
+    )
+
+
+@pytest.mark.usefixtures("bin_dir")
+def test_bash_completes_commands_options_sites_and_references(world: World) -> None:
+    assert in_bash(world, "inst") == ["install"]
+    assert "--frozen" in in_bash(world, "install", "--f")
+    assert in_bash(world, "auth", "lo") == ["login", "logout"]
+    assert in_bash(world, "auth", "login", "h") == ["huggingface"]
+    assert in_bash(world, "why", "loras/i") == ["loras/ink.safetensors"]
+    assert in_bash(world, "pin", "loras/") == [
+        "loras/ink.safetensors",
+        "loras/with space.safetensors",
+    ]
+
+
+@pytest.mark.usefixtures("bin_dir")
+def test_bash_knows_the_function_for_the_command(world: World) -> None:
+    lines = said(world, ["bash", "-c", f'source "{script(world, "bash")}"; complete -p comfylock'])
+    assert "-F _comfylock_completion comfylock" in lines[0]
+
+
+@pytest.mark.usefixtures("bin_dir")
+def test_without_a_lock_or_with_a_broken_one_references_complete_to_nothing(world: World) -> None:
+    world.lock_path.write_text("<<<<<<< ours\n")
+    assert in_bash(world, "why", "l") == [""]
+    world.lock_path.unlink()
+    assert in_bash(world, "why", "l") == [""]
+    assert in_bash(world, "-C", str(world.root / "nowhere"), "why", "l") == [""]
+
+
+@pytest.mark.usefixtures("bin_dir")
+def test_references_come_from_the_lock_that_is_named(world: World) -> None:
+    (world.root / "other").mkdir()
+    world.lock_path.rename(world.root / "other" / "comfy.lock")
+    assert in_bash(world, "why", "l") == [""]
+    elsewhere = ["-C", str(world.root / "other"), "why", "loras/i"]
+    assert in_bash(world, *elsewhere) == ["loras/ink.safetensors"]
+
+
+@needs_zsh
+@pytest.mark.usefixtures("bin_dir")
+def test_zsh_completes(world: World) -> None:
+    """Completion's own functions are replaced by ones that print what they are given."""
+    lines = said(
+        world,
+        [
+            "zsh",
+            "-fc",
+            (
+                "compdef() { :; }; _describe() { print -l ${(P)3}; };"
+                " compadd() { print -l ${(P)@[-1]} };"
+                f' source "{script(world, "zsh")}"; words=(comfylock why loras/i); CURRENT=3;'
+                " _comfylock_completion; words=(comfylock inst); CURRENT=2; _comfylock_completion"
+            ),
+        ],
+    )
+    assert lines[0] == "loras/ink.safetensors"
+    assert lines[1].startswith("install:Make the models folder agree")
+
+
+@needs_fish
+@pytest.mark.usefixtures("bin_dir")
+def test_fish_completes(world: World) -> None:
+    def offered(line: str) -> list[str]:
+        source = f'source "{script(world, "fish")}"; complete -C "{line}"'
+        return said(world, ["fish", "--no-config", "-c", source])
+
+    assert [line.split("\t")[0] for line in offered("comfylock inst")] == ["install"]
+    assert offered("comfylock why loras/i") == ["loras/ink.safetensors"]
+
+
+@pytest.mark.usefixtures("bin_dir")
+def test_what_the_powershell_script_asks_comes_as_three_lines_a_word(world: World) -> None:
+    text = Path(script(world, "powershell")).read_text()
+    assert "Register-ArgumentCompleter -Native -CommandName comfylock" in text
+    assert text.isascii()
+    assert text.count("{") == text.count("}")
+    assert text.count("(") == text.count(")")
+    asked = {
+        "COMP_WORDS": "comfylock why loras/",
+        "COMP_CWORD": "2",
+        "_COMFYLOCK_COMPLETE": "zsh_complete",
+    }
+    assert all(name in text for name in asked)
+    assert said(world, ["comfylock"], asked) == [
+        *("plain", "loras/ink.safetensors", "_"),
+        *("plain", "loras/with space.safetensors", "_"),
+    ]
+    asked |= {"COMP_WORDS": "comfylock ", "COMP_CWORD": "1"}
+    answer = said(world, ["comfylock"], asked)
+    assert len(answer) % 3 == 0
+    assert answer[0::3] == ["plain"] * (len(answer) // 3)
+    assert {"install", "lock", "completions"} <= set(answer[1::3])
+
+
+@needs_pwsh
+@pytest.mark.usefixtures("bin_dir")
+def test_powershell_completes(world: World) -> None:
+    ask = "(TabExpansion2 'comfylock why loras/i' 21).CompletionMatches.CompletionText"
+    path = script(world, "powershell")
+    lines = said(world, ["pwsh", "-NoProfile", "-Command", f". '{path}'; {ask}"])
+    assert lines == ["loras/ink.safetensors"]
+
+
+def test_another_shell_is_a_usage_error(world: World) -> None:
+    assert world.here("completions", "tcsh").code == 2

@@ -1,0 +1,162 @@
+"""The documents of `--json`: each command prints what its schema describes, and nothing else."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from comfylock.report.documents.commands import DOCUMENTS
+from tests import shop
+from tests.standin.server import Standin
+from tests.tools.command_docs import commands
+from tests.tools.schemas import FOLDER, differences, schema_of
+from tests.world import Ran, World
+
+KEY = "a-key-for-the-hub"
+
+
+def problem_with(document: dict[str, Any]) -> str | None:
+    """Return why a document is not what its command's schema says, closed and as published."""
+    command = document["command"]
+    published = json.loads((FOLDER / f"{command.replace(' ', '-')}.json").read_text("utf-8"))
+    for schema in (schema_of(command, closed=True), published):
+        Draft202012Validator.check_schema(schema)
+        validator = Draft202012Validator(schema)
+        fault = best_match(validator.iter_errors(document))
+        if fault is not None:
+            return f"{command} {fault.json_path}: {fault.message}"
+    return None
+
+
+@pytest.fixture
+def market(world: World) -> Iterator[World]:
+    """A world whose hub has models of many kinds, and two workflows."""
+    world.hub.stop()
+    with Standin(shop.SHOP, keys=(KEY,)) as standin:
+        world.hub = standin
+        world.environment["COMFYLOCK_CIVITAI_URL"] = standin.url
+        world.environment["CIVITAI_TOKEN"] = KEY
+        shop.put_workflow(world, shop.INK, shop.MEADOW, shop.TWIN, shop.LOST)
+        shop.put_workflow(world, shop.INK, "loras/style\\fork.safetensors", name="b.json")
+        yield world
+
+
+#: What is typed one after the other; between them they show every field of every document.
+STORY = (
+    "init",
+    "scan",
+    "status",  # without a lock
+    "install",  # fails: there is no lock
+    "lock workflows",
+    "lock --check",
+    "lock",
+    "pin loras/twin civitai:41",
+    "unpin loras/twin",
+    "ignore loras/lost",
+    "pin loras/nothing civitai:41",  # fails
+    "diff empty.lock comfy.lock",
+    "diff comfy.lock empty.lock --exit-code",
+    "install --dry-run",
+    "install --link-mode copy",
+    "install",
+    "status",
+    "check",
+    "verify",
+    "outdated",
+    "update --dry-run",
+    "update",
+    "install --replace",
+    "search ink",
+    "search 00ff00ff00",
+    "why loras/ink",
+    "why loras/twin",
+    "tree",
+    "report",
+    "report -o report.html",
+    "export",
+    "export --format csv -o models.csv",
+    "fix-paths --dry-run",
+    "fix-paths",
+    "cache dir",
+    "cache info",
+    "cache prune --dry-run",
+    "cache clear --dry-run",
+    "doctor",
+    "doctor --online",
+    "auth status",
+    "auth logout",
+)
+
+
+def told(ran: Ran) -> str:
+    return f"exit code {ran.code}\n{ran.out}\n{ran.err}"
+
+
+def test_every_command_prints_what_its_schema_says(market: World) -> None:
+    (market.project / "empty.lock").write_text("version = 1\n")
+    seen: set[str] = set()
+    faults: list[str] = []
+    for line in STORY:
+        ran = market.here(*line.split(), "--json")
+        document = ran.document
+        assert document["ok"] is (ran.code == 0), told(ran)
+        faults += [f"{line}: {fault}" for fault in [problem_with(document)] if fault is not None]
+        if "summary" in document:
+            seen.add(document["command"])
+    signed_in = subprocess.run(
+        market.command("auth", "login", "--json"),
+        env=market.environment,
+        cwd=market.project,
+        input=KEY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    document = json.loads(signed_in.stdout)
+    faults += [fault for fault in [problem_with(document)] if fault is not None]
+    assert faults == []
+    assert seen | {document["command"]} == set(DOCUMENTS)
+
+
+def test_every_command_with_json_has_a_schema() -> None:
+    with_json = {
+        path
+        for path, command in commands()
+        if any(parameter.name == "as_json" for parameter in command.params)
+    }
+    assert with_json == set(DOCUMENTS)
+
+
+def test_the_published_schemas_are_those_of_the_code() -> None:
+    """`python -m tests.tools.schemas --write` brings them up to date."""
+    assert list(differences()) == []
+
+
+def test_an_error_names_the_command_with_its_group(world: World) -> None:
+    broken = world.root / "config" / "config.toml"
+    broken.parent.mkdir()
+    broken.write_text("jobbs = 1\n")
+    ran = world.here("auth", "status", "--json")
+    assert (ran.code, ran.document["command"]) == (2, "auth status")
+    assert problem_with(ran.document) is None
+    assert world.here("sync", "--json").document["command"] == "install"
+
+
+def test_this_check_would_notice() -> None:
+    """A field that is missing, of another type, or not described."""
+    document = {
+        "schema": 1,
+        "command": "search",
+        "ok": True,
+        "errors": [],
+        "candidates": [],
+        "summary": {"candidates": 0, "left_out": 0},
+    }
+    assert problem_with(document) is None
+    assert problem_with(document | {"candidates": None}) is not None
+    assert problem_with(document | {"more": 1}) is not None
+    assert problem_with({name: document[name] for name in document if name != "summary"})
