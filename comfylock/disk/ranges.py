@@ -232,8 +232,6 @@ class _Spread:
     def _drain(self, piece: Piece, chunks: Iterator[bytes | memoryview]) -> None:
         for chunk in chunks:
             count = self._written(piece, chunk)
-            if count:
-                self._receiving.reporter.on(Advanced(ref=self._pin.key, count=count))
             if count < len(chunk) or piece.at >= piece.stop:
                 return
         if piece.at < piece.stop:
@@ -243,13 +241,16 @@ class _Spread:
         """Write what of a chunk is this piece's, and return how much that is."""
         with self._lock:
             count = 0 if self._is_over else self._pieces.give(piece, len(chunk))
+            if not count:
+                return 0
             self._writing += 1
         try:
             self._part.write_at(piece.at, chunk[:count])
             with self._lock:
+                # Also when all is over: the end waits for this, and what is written is kept.
                 self._pieces.wrote(piece, time.monotonic())
-                if not self._is_over:
-                    self._part.spread(Journal(total=self._pieces.total, done=self._pieces.done))
+                self._part.spread(Journal(total=self._pieces.total, done=self._pieces.done))
+            self._receiving.reporter.on(Advanced(ref=self._pin.key, count=count))
         finally:
             with self._lock:
                 self._writing -= 1

@@ -82,6 +82,11 @@ class Standin:
             server.stop()
         self._servers.clear()
 
+    def cut(self) -> None:
+        """Cut every connection and go on listening."""
+        for server in self._servers:
+            server.cut()
+
     @property
     def url(self) -> str:
         """The hub's address, for COMFYLOCK_CIVITAI_URL."""
@@ -172,6 +177,10 @@ class _Server(ThreadingHTTPServer):
         self.stopping.set()
         self.shutdown()
         self.server_close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Cut what is open."""
         with self._open_lock:
             for connection in self._open:
                 _cut(connection)
