@@ -18,8 +18,8 @@ from comfylock.hashes import Buffer, Digests, Hasher
 
 BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own
 _META_BYTES = 4096
-# So much is at most left to write when the last byte has come.
-_WRITE_OUT_BYTES = 64 << 20
+# Measured: 64 MiB makes twenty files of 50 MiB a quarter slower, 4 MiB a large one a tenth.
+_WRITE_OUT_BYTES = 8 << 20
 
 
 class NoRoomError(DiskFullError):

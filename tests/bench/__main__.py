@@ -36,13 +36,14 @@ def main() -> None:
     print(f"{os.cpu_count()} processors; Python {sys.version.split()[0]}")
     rounds = options.rounds
     one, many = (4096 * MIB, 200 * MIB) if options.large else (1024 * MIB, 50 * MIB)
+    files = [512 * MIB] * 8 if options.large else [256 * MIB] * 4
     topics: dict[str, Callable[[Path], None]] = {
         "no-op": lambda folder: no_op(folder, rounds),
         "scan": lambda folder: scanning(folder, rounds),
         "one": lambda folder: downloads(folder, [one], rounds),
         "many": lambda folder: downloads(folder, [many] * 20, rounds),
         "throttled": lambda folder: throttled(folder, 2 * one, rounds),
-        "verify": lambda folder: verifying(folder, [256 * MIB] * 4, rounds),
+        "verify": lambda folder: verifying(folder, files, rounds),
     }
     with tempfile.TemporaryDirectory(prefix="comfylock-bench-") as folder:
         for name in [options.only] if options.only else TOPICS:
