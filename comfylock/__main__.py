@@ -1,13 +1,13 @@
 """The entry point: as small as can be, so that an interrupt during start-up prints no traceback."""
 
-import signal
-import sys
-
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
     try:
+        import signal
+        import sys
+
+        signal.signal(signal.SIGTERM, _as_interrupt)
         from comfylock.cli.main import run
 
         code = run(sys.argv[1:])
@@ -28,6 +28,8 @@ def _leave(code: int, message: str) -> None:
     Their downloads stay as parts, which the next run goes on with.
     """
     import os
+    import signal
+    import sys
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

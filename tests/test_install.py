@@ -729,8 +729,7 @@ def test_an_interrupt_at_any_moment_of_the_start_prints_no_traceback(world: Worl
         _, err = process.communicate(timeout=10)
         # Before Python itself is up the system's own end by signal is what one gets.
         assert process.returncode in {130, -signal.SIGINT}, err
-        if "comfylock/" in err:
-            assert "Traceback" not in err
+        assert ", in main" not in err, err
     assert world.run("install").code == 0
 
 
