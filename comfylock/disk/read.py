@@ -8,6 +8,7 @@ from pathlib import Path
 
 from comfylock.disk.faults import disk_fault
 from comfylock.disk.hashcache import stat_of
+from comfylock.disk.mapped import hash_mapped
 from comfylock.errors import BusyError, PathOccupiedError
 from comfylock.hashes import Digests, Hasher
 from comfylock.inventory import FileStat
@@ -60,6 +61,7 @@ def hash_file(path: str | Path, algorithms: tuple[str, ...]) -> tuple[FileStat, 
 
 def hash_rest(file: FileIO, hasher: Hasher, path: str | Path) -> Hasher:
     """Feed an open file from where it stands to its end into a hasher, and return that."""
+    hash_mapped(file, hasher)
     with mmap(-1, BUFFER_BYTES) as buffer, memoryview(buffer) as view:
         while True:
             try:
