@@ -16,6 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from comfylock.aliases import with_aliases
 from comfylock.config import (
     ProjectConfig,
     UserConfig,
@@ -289,11 +290,17 @@ class Session:
 
         return read_inputs(inputs, self.base, self.project.exclude, self.node_table)
 
-    def warnings(self, references: "Sequence[Reference]") -> tuple[str, ...]:
-        """Return what to say of references that this system's ComfyUI will refuse."""
+    def warnings(self, references: "Sequence[Reference]", lock: Lock | None) -> tuple[str, ...]:
+        """Return what to say of references that this system's ComfyUI will refuse.
+
+        A spelling that the lock has as an alias is none of them where an install links those.
+        """
         from comfylock.spelling import Separator, misspelling_warning
 
-        found = misspelling_warning(references, Separator(os.sep))
+        pins = lock.models.values() if lock is not None else ()
+        linked = {pin.key for pin in with_aliases(pins, self.settings.aliases)}
+        refused = [one for one in references if f"{one.folder}/{one.name}" not in linked]
+        found = misspelling_warning(refused, Separator(os.sep))
         return () if found is None else (found,)
 
     def learned(self, references: "Sequence[Reference]") -> Mapping[str, str | None]:

@@ -159,3 +159,27 @@ def test_a_group_nodes_values_are_the_instances_even_where_a_widget_is_hidden(wo
         "checkpoints/hidden.safetensors",
         "loras/new.safetensors",
     }
+
+
+def test_spellings_that_install_links_are_no_reason_for_a_warning(world):
+    r"""ComfyUI accepts ``SDXL\ink.safetensors`` where a file of that literal name lies."""
+    write(world, "a.json", "SDXL\\ink.safetensors")
+    refused = "which ComfyUI on this system refuses"
+
+    assert refused in world.here("scan", "workflows").err
+    assert refused not in world.here("lock", "workflows").err
+    assert world.here("install").code == 0
+    assert refused not in world.here("check").err
+    assert world.has("loras/SDXL\\ink.safetensors", 111)
+
+
+def test_spellings_that_nobody_links_are_warned_of(world):
+    write(world, "a.json", "SDXL\\ink.safetensors")
+    (world.project / "comfylock.toml").write_text('aliases = "off"\n', "utf-8")
+    refused = "1 model name is spelled with \\ in 1 workflow, which ComfyUI on this system refuses"
+
+    assert refused in world.here("lock", "workflows").err
+    assert world.here("install").code == 0
+    checked = world.here("check")
+    assert checked.code == 0
+    assert refused in checked.err

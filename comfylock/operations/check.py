@@ -21,7 +21,8 @@ class Verdict:
     Attributes:
         standing: how each model stands.
         findings: everything that makes the answer a no.
-        warnings: what the lock's reader noticed; no reason for a no.
+        warnings: what the lock's reader noticed, and names that ComfyUI will refuse although
+            their models are there; no reason for a no.
     """
 
     standing: Standing
@@ -38,10 +39,12 @@ def check(session: Session) -> Verdict:
     locked = read_lock(session.lock_path)
     differences: tuple[Difference, ...] = ()
     broken: tuple[Problem, ...] = ()
+    refused: tuple[str, ...] = ()
     if session.has_workflows(locked):
         try:
             compared = compare(session, locked, ())
             differences, broken = compared.differences, compared.broken
+            refused = session.warnings(compared.references, locked)
         except PathMissingError as error:
             broken = (error.problem(),)
     standing = standing_of(session, locked, differences)
@@ -50,7 +53,7 @@ def check(session: Session) -> Verdict:
     return Verdict(
         standing=standing,
         findings=(*drift, *stale_problems(differences), *broken, *_denied(session, locked)),
-        warnings=locked.warnings,
+        warnings=(*locked.warnings, *refused),
     )
 
 

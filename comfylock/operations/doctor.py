@@ -111,7 +111,7 @@ def _workflows(session: Session) -> Iterator[Finding]:
             message=shown(problem.message),
             fix=problem.hint,
         )
-    for warning in session.warnings(reading.all_references):
+    for warning in session.warnings(reading.all_references, lock):
         yield Finding(
             area="workflows",
             health=Health.WARNING,

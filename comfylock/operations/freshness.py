@@ -8,6 +8,7 @@ from comfylock.errors import LockStaleError, PathMissingError, Problem, UsageErr
 from comfylock.lockfile.changes import Difference, DifferenceKind, staleness
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock
+from comfylock.references import Reference
 from comfylock.session import Session
 
 
@@ -27,11 +28,13 @@ class Checked:
         lock: the lock as it stands.
         differences: each reason why it is stale.
         broken: workflows that cannot be read.
+        references: what the others name.
     """
 
     lock: Lock
     differences: tuple[Difference, ...]
     broken: tuple[Problem, ...]
+    references: tuple[Reference, ...]
 
 
 def check_lock(session: Session, paths: Sequence[str]) -> Checked:
@@ -66,6 +69,7 @@ def compare(session: Session, locked: Lock, paths: Sequence[str]) -> Checked:
             and not (difference.kind is DifferenceKind.REMOVED_ALIAS and difference.ref in unknown)
         ),
         broken=reading.broken,
+        references=reading.all_references,
     )
 
 

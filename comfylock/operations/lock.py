@@ -131,7 +131,7 @@ def lock(
         previous=previous,
         held=(*upgraded.undecided, *held.values()),
         unmoved=upgraded.unmoved,
-        warnings=session.warnings(reading.all_references),
+        warnings=session.warnings(reading.all_references, new),
         learned=session.learned(reading.all_references),
     )
 

@@ -36,6 +36,6 @@ def scan(session: Session, paths: Sequence[str]) -> Scanned:
         passed_over=reading.passed_over,
         broken=reading.broken,
         workflows=len(reading.references),
-        warnings=session.warnings(references),
+        warnings=session.warnings(references, None),
         learned=session.learned(references),
     )
