@@ -31,6 +31,19 @@ def test_a_link_is_followed_to_a_selector():
     assert ("2", "ckpt_name", "checkpoints/a.ckpt", True) in found(document)
 
 
+def test_a_primitives_text_is_told_once_where_it_is_taken():
+    document = api(
+        n1=prompt_node("PrimitiveString", value="a.ckpt"),
+        n2=prompt_node("CheckpointLoaderSimple", ckpt_name=["1", 0]),
+        n3=prompt_node("PrimitiveString", value="b.ckpt"),
+        n4=prompt_node("MyLoader", file=["3", 0]),
+    )
+    assert found(document) == [
+        ("2", "ckpt_name", "checkpoints/a.ckpt", True),
+        ("4", "file", "b.ckpt", True),
+    ]
+
+
 def test_a_loaded_model_that_is_handed_on_is_not_named_again():
     document = api(
         n1=prompt_node("CheckpointLoaderSimple", ckpt_name="a.ckpt"),

@@ -26,27 +26,35 @@ def _is_node(value: Json) -> bool:
 def parse_api_workflow(document: JsonObject) -> Workflow:
     """Return what an API workflow holds."""
     nodes = {key: value for key, value in document.items() if isinstance(value, dict)}
+    sources: set[str] = set()
     return Workflow(
-        nodes=tuple(_node(key, value, nodes) for key, value in nodes.items() if _is_node(value))
+        nodes=tuple(
+            _node(key, value, nodes, sources) for key, value in nodes.items() if _is_node(value)
+        ),
+        sources=frozenset(sources),
     )
 
 
-def _node(key: str, raw: JsonObject, nodes: Mapping[str, JsonObject]) -> Node:
+def _node(key: str, raw: JsonObject, nodes: Mapping[str, JsonObject], sources: set[str]) -> Node:
     named: dict[str, Json] = {}
     linked: dict[str, Json] = {}
+    texts: set[str] = set()
     for name, value in as_object(raw.get("inputs")).items():
         origin = _origin(value)
         if origin is None:
             named[name] = _unwrapped(value)
-        else:
-            linked[name] = _trace(origin, nodes)
+            continue
+        linked[name], source = _trace(origin, nodes)
+        if source:
+            texts.add(name)
+            sources.add(source)
     return Node(
         id=key,
         type=as_text(raw.get("class_type")),
         active=True,
         named=named,
         linked=linked,
-        unsure=frozenset(linked),
+        unsure=frozenset(linked) - texts,
         promoted={},
     )
 
@@ -64,8 +72,11 @@ def _unwrapped(value: Json) -> Json:
     return value["__value__"] if isinstance(value, dict) and "__value__" in value else value
 
 
-def _trace(origin: str, nodes: Mapping[str, JsonObject]) -> str | None:
-    """Return a linked text, ``None`` if it cannot be told before the workflow runs."""
+def _trace(origin: str, nodes: Mapping[str, JsonObject]) -> tuple[str | None, str]:
+    """Return a linked text, ``None`` if it cannot be told before the workflow runs, and its source.
+
+    The source is the id of a node that puts out nothing but that text, else empty.
+    """
     for _ in range(MAX_STEPS):
         node = nodes.get(origin, {})
         kind = as_text(node.get("class_type"))
@@ -75,6 +86,7 @@ def _trace(origin: str, nodes: Mapping[str, JsonObject]) -> str | None:
             origin = onward
             continue
         if kind.startswith("Primitive"):
-            return as_text(item_at(inputs, 0)) or None
-        return only_model_name(inputs)
-    return None
+            text = as_text(item_at(inputs, 0))
+            return (text, origin) if text else (None, "")
+        return only_model_name(inputs), ""
+    return None, ""
