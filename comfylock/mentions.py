@@ -95,10 +95,7 @@ def mentions(node: Node, rows: tuple[Row, ...], sources: frozenset[str]) -> Iter
         sources: ids of nodes whose text another node takes through a link, and which are
             therefore not scanned themselves.
     """
-    is_primitive = node.type == "PrimitiveNode"
-    if is_silent(node.type) or (is_primitive and node.id not in sources):
-        return
-    if not rows and not _may_name_models(node):
+    if is_silent(node.type) or (not rows and not _may_name_models(node)):
         return
     widgets = _Widgets(node, rows)
     for row in rows:
@@ -107,7 +104,7 @@ def mentions(node: Node, rows: tuple[Row, ...], sources: frozenset[str]) -> Iter
     for name, text in widgets.texts():
         for match in EMBEDDING_NAME.finditer(text):
             yield _embedding(name, match[1])
-    if not is_primitive and node.id not in sources and not _SAVES.search(node.type):
+    if node.id not in sources and not _SAVES.search(node.type):
         yield from _scanned(widgets)
 
 

@@ -63,6 +63,23 @@ def test_a_layout_moved_by_one_widget_is_recognised():
     ]
 
 
+def test_the_inputs_of_newer_files_name_widgets_though_a_seeds_control_has_no_input():
+    old = node(
+        1, "MyLoader", "stale.safetensors", 7, "randomize", "b.safetensors",
+        inputs=[slot("one", 5), slot("seed", None, "INT"), slot("two")],
+    )  # fmt: skip
+    document = ui(node(2, "PrimitiveNode", "a.safetensors"), old, links=[link(5, 2, 0, 1, 0)])
+    assert found(document) == [
+        ("1", "two", "b.safetensors", True),
+        ("1", "one", "a.safetensors", True),
+    ]
+
+
+def test_two_nodes_with_one_id_are_both_read():
+    document = ui(node(1, LORA, "a.safetensors", 1), node(1, LORA, "b.safetensors", 1))
+    assert keys(document) == ["loras/a.safetensors", "loras/b.safetensors"]
+
+
 @pytest.mark.parametrize("mode", [2, 4])
 def test_muted_and_bypassed_nodes_are_inactive(mode):
     assert found(ui(node(1, LORA, "a.safetensors", 1, mode=mode))) == [
@@ -98,6 +115,65 @@ class TestLinks:
             links=[link(7, 1, 0, 3, 0), link(9, 4, 0, 2, 0)],
         )
         assert keys(document) == ["loras/new.safetensors"]
+
+    def test_a_set_node_takes_nothing_itself_whatever_its_slots_type(self):
+        document = ui(
+            node(1, "PrimitiveNode", "new.safetensors"),
+            node(3, "SetNode", "the lora", inputs=[{"name": "COMBO", "type": "COMBO", "link": 7}]),
+            node(4, "GetNode", "the lora"),
+            node(2, LORA, "stale.safetensors", 1, inputs=[slot("lora_name", 9)]),
+            links=[link(7, 1, 0, 3, 0), link(9, 4, 0, 2, 0)],
+        )
+        assert found(document) == [("2", "lora_name", "loras/new.safetensors", True)]
+
+    def test_a_get_node_in_a_subgraph_finds_what_is_set_around_it(self):
+        definition = subgraph(
+            "sub",
+            [
+                node(4, "GetNode", "the lora"),
+                node(2, LORA, "stale.safetensors", 1, inputs=[slot("lora_name", 9)]),
+            ],
+            links=[inner_link(9, 4, 0, 2, 0)],
+        )
+        document = ui(
+            node(1, "PrimitiveNode", "new.safetensors"),
+            node(3, "SetNode", "the lora", inputs=[{"name": "COMBO", "type": "*", "link": 7}]),
+            node(57, "sub"),
+            links=[link(7, 1, 0, 3, 0)],
+            subgraphs=[definition],
+        )
+        assert found(document) == [("57:2", "lora_name", "loras/new.safetensors", True)]
+
+    def test_a_switch_hands_on_its_first_input_that_is_on(self):
+        document = ui(
+            node(1, "Checkpoint Selector", "off.safetensors", mode=2),
+            node(5, "PrimitiveNode", "new.safetensors"),
+            node(
+                3, "Any Switch (rgthree)",
+                inputs=[{"name": "any_01", "type": "*", "link": 6},
+                        {"name": "any_02", "type": "*", "link": 7}],
+            ),
+            node(2, LORA, "stale.safetensors", 1, inputs=[slot("lora_name", 9)]),
+            links=[link(6, 1, 0, 3, 0), link(7, 5, 0, 3, 1), link(9, 3, 0, 2, 0)],
+        )  # fmt: skip
+        assert keys(document) == ["loras/new.safetensors"]
+
+    def test_a_selector_that_takes_a_link_itself_is_followed(self):
+        document = ui(
+            node(1, "PrimitiveNode", "new.safetensors"),
+            node(3, "easy loraNames", "old.safetensors", inputs=[slot("lora_name", 7)]),
+            node(2, LORA, "stale.safetensors", 1, inputs=[slot("lora_name", 9)]),
+            links=[link(7, 1, 0, 3, 0), link(9, 3, 0, 2, 0)],
+        )
+        assert keys(document) == ["loras/new.safetensors"] * 2
+
+    def test_a_primitive_whose_taker_is_not_understood_is_found_by_scanning(self):
+        document = ui(
+            node(1, "PrimitiveNode", "a.safetensors", "fixed"),
+            node(2, "Pick By Number", inputs=[{"name": "in1", "type": "*", "link": 7}]),
+            links=[link(7, 1, 0, 2, 0)],
+        )
+        assert found(document) == [("1", "widgets_values[0]", "a.safetensors", True)]
 
     def test_a_selector_of_an_unknown_class_gives_its_one_model_name(self):
         document = ui(
@@ -326,6 +402,29 @@ class TestGroupNodes:
             groups=GROUP,
         )  # fmt: skip
         assert keys(document) == ["loras/a.safetensors", "loras/outside.safetensors"]
+
+    def test_a_link_into_a_group_is_one_nodes_and_not_everybodys(self):
+        group = {
+            "nodes": [
+                {"type": "CheckpointLoaderSimple", "widgets_values": ["old.safetensors"]},
+                {"type": LORA, "widgets_values": ["l.safetensors", 1]},
+                {"type": "KSampler", "widgets_values": [5, "fixed", 20]},
+            ],
+            "links": [],
+        }
+        document = ui(
+            node(1, "PrimitiveNode", "new.safetensors"),
+            node(
+                7, "workflow>G", "stale.safetensors", "l.safetensors", 1, 5, "fixed", 20,
+                inputs=[slot("ckpt_name", 3)],
+            ),
+            links=[link(3, 1, 0, 7, 0)],
+            groups={"G": group},
+        )  # fmt: skip
+        assert found(document) == [
+            ("7:0", "ckpt_name", "checkpoints/new.safetensors", True),
+            ("7:1", "lora_name", "loras/l.safetensors", True),
+        ]
 
     def test_links_inside_a_group_are_followed(self):
         group = {

@@ -25,7 +25,12 @@ from comfylock.workflows.shapes import (
 INPUT_END = "-10"
 OUTPUT_END = "-20"
 
-_SETTERS = ("SetNode", "easy setNode")
+#: Nodes that keep what comes into their first input under a name.
+SETTERS = ("SetNode", "easy setNode")
+
+#: What `control_after_generate`, a widget behind a seed that no input stands for, can say.
+CONTROLS = ("fixed", "increment", "decrement", "randomize")
+
 _INACTIVE_MODES = (2, 4)  # muted, bypassed
 
 
@@ -44,14 +49,16 @@ class Graph:
     """The nodes and links of a workflow, a subgraph definition or a group.
 
     Attributes:
-        nodes: in document order; of two nodes with one id the first counts.
+        nodes: in document order; of two nodes with one id, links mean the first.
         links: as they lie in the file.
         setters: the link into each SetNode, by the name under which GetNodes fetch its value.
+        origins: ids of the nodes that a link starts from.
     """
 
     nodes: Mapping[str, JsonObject]
     links: Mapping[str, Json]
     setters: Mapping[str, str]
+    origins: frozenset[str]
 
     def link(self, link_id: str) -> Link | None:
         """Return the link of this id, ``None`` if the graph has none."""
@@ -85,6 +92,15 @@ class Definition:
     fed: tuple[str, ...]
     outlets: Mapping[int, str]
 
+    def input_of(self, node_id: str, widget: str) -> str:
+        """Return the name of the input that feeds a widget inside, empty if none does."""
+        link = self.graph.link(inlet(self.graph.nodes.get(node_id, {}), widget))
+        return self.input_at(link.origin_slot) if link and link.origin == INPUT_END else ""
+
+    def input_at(self, slot: int) -> str:
+        """Return the name of the input at a slot, empty if there is none."""
+        return self.inputs[slot] if 0 <= slot < len(self.inputs) else ""
+
 
 def parse_graph(raw: JsonObject) -> Graph:
     """Return the graph of a workflow or a subgraph definition."""
@@ -92,8 +108,9 @@ def parse_graph(raw: JsonObject) -> Graph:
     setters: dict[str, str] = {}
     for position, node in enumerate(objects(raw.get("nodes"))):
         if isinstance(node.get("type"), str):
-            nodes.setdefault(as_id(node.get("id")) or f"#{position}", node)
-        if node.get("type") in _SETTERS:
+            name = as_id(node.get("id"))
+            nodes[name if name and name not in nodes else f"{name}#{position}"] = node
+        if node.get("type") in SETTERS:
             setters.setdefault(as_text(item_at(widget_values(node), 0)), first_inlet(node))
     links: dict[str, Json] = {}
     for link in as_list(raw.get("links")):
@@ -101,7 +118,12 @@ def parse_graph(raw: JsonObject) -> Graph:
             links[as_id(link.get("id"))] = link
         elif isinstance(link, list) and link:
             links[as_id(link[0])] = link
-    return Graph(nodes, links, setters)
+    origins = frozenset(map(_origin, links.values()))
+    return Graph(nodes, links, setters, origins)
+
+
+def _origin(link: Json) -> str:
+    return as_id(link.get("origin_id") if isinstance(link, dict) else item_at(as_list(link), 1))
 
 
 def parse_definitions(document: JsonObject) -> dict[str, Definition]:
@@ -126,7 +148,7 @@ def _parse_definition(raw: JsonObject) -> Definition:
         link = graph.link(link_id)
         if link is None:
             continue
-        if link.origin == INPUT_END and _feeds_a_widget(graph, link):
+        if link.origin == INPUT_END and _feeds_a_widget(graph, link_id, link):
             fed.add(link.origin_slot)
         if link.target == OUTPUT_END:
             outlets.setdefault(link.target_slot, link_id)
@@ -134,10 +156,11 @@ def _parse_definition(raw: JsonObject) -> Definition:
     return Definition(graph, inputs, names, outlets)
 
 
-def _feeds_a_widget(graph: Graph, link: Link) -> bool:
-    target = graph.nodes.get(link.target, {})
-    slot = item_at(as_list(target.get("inputs")), link.target_slot)
-    return isinstance(as_object(slot).get("widget"), dict)
+def _feeds_a_widget(graph: Graph, link_id: str, link: Link) -> bool:
+    slots = as_list(graph.nodes.get(link.target, {}).get("inputs"))
+    holders = (slot for slot in objects(slots) if as_id(slot.get("link")) == link_id)
+    slot = next(holders, as_object(item_at(slots, link.target_slot)))
+    return isinstance(slot.get("widget"), dict)
 
 
 def node_type(node: JsonObject) -> str:

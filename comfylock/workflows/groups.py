@@ -19,6 +19,7 @@ from comfylock.workflows.graphs import (
     slot_name,
     widget_values,
 )
+from comfylock.workflows.promotions import Values
 from comfylock.workflows.shapes import (
     Json,
     JsonObject,
@@ -30,16 +31,24 @@ from comfylock.workflows.shapes import (
     item_at,
     objects,
 )
-from comfylock.workflows.subgraphs import Scope, Values, trace
+from comfylock.workflows.subgraphs import Scope, trace
 
 _MOST_TRIES = 1000
 _PREFIXES = ("workflow>", "workflow/")
 
 
 def enter_group(
-    outer: Scope, node_id: str, instance: JsonObject, groups: JsonObject
+    outer: Scope, node_id: str, instance: JsonObject, groups: JsonObject, sources: set[str]
 ) -> Scope | None:
-    """Return the inside of a group node, ``None`` for other nodes and for circles."""
+    """Return the inside of a group node, ``None`` for other nodes and for circles.
+
+    Args:
+        outer: where the node is.
+        node_id: its id there.
+        instance: the node.
+        groups: definitions by name.
+        sources: nodes whose text the group takes through a link are added.
+    """
     kind = node_type(instance)
     definition = as_object(groups.get(kind[len(_PREFIXES[0]) :]))
     if not kind.startswith(_PREFIXES) or not definition or kind in outer.lineage:
@@ -53,7 +62,7 @@ def enter_group(
         lineage=outer.lineage | {kind},
         parent=outer,
         instance=instance,
-        forced=_forced(inner, dict(_linked_from_outside(outer, instance))),
+        forced=_forced(inner, dict(_linked_from_outside(outer, instance, sources))),
     )
 
 
@@ -142,12 +151,16 @@ def _is_model_name(value: Json) -> bool:
     return isinstance(value, str) and bool(extension(value))
 
 
-def _linked_from_outside(outer: Scope, instance: JsonObject) -> Iterator[tuple[str, Json]]:
+def _linked_from_outside(
+    outer: Scope, instance: JsonObject, sources: set[str]
+) -> Iterator[tuple[str, Json]]:
     for slot in objects(instance.get("inputs")):
         link_id = as_id(slot.get("link"))
         if is_widget_slot(slot) and link_id in outer.graph.links:
             traced = trace(outer, link_id)
             if traced is not None:
+                if traced.source and isinstance(traced.value, str):
+                    sources.add(traced.source)
                 yield slot_name(slot), traced.value
 
 

@@ -42,8 +42,8 @@ class Node:
         named: widget values by name, of formats that have names only.
         linked: widgets whose value comes through a link, by name; ``None`` where it cannot be
             known before the workflow runs.
-        unsure: those of `linked` that may carry something else than a widget's value, such as
-            a loaded model: the API format does not tell.
+        unsure: those of `linked` that may be no widget's value: the API format does not tell
+            them from loaded models, and a group node not which inner node they go to.
         promoted: widgets whose value a subgraph instance holds, by name. Wrongly wired
             subgraphs exist: only a value of the right type counts, else the node's own.
         stale: positions of `values` that `linked` or `promoted` overrule.

@@ -2,15 +2,11 @@
 
 A widget with a link keeps the value it had before, which no longer counts. What counts lies at the
 link's other end: a PrimitiveNode, a node that selects a name, or the input of the subgraph around
-it, whose value is the instance's. Rules for an instance's widget values:
+it, whose value is the instance's (`promotions`). A link into the instance's own input comes before
+that, an outer instance's value before an inner one's.
 
-1. `properties.proxyWidgets` names an inner node and widget (or, with node id -1, a subgraph
-   input) for each value; missing values leave the inner ones in force.
-2. Without it, the values belong to the subgraph inputs that feed a widget, in definition order.
-3. A link into the instance's own input comes before both, an outer instance's value before an
-   inner one's.
-
-Source: ComfyUI_frontend 1.58.1, SubgraphNode.ts and proxyWidgetMigration.ts.
+Sources: ComfyUI_frontend 1.58.1, SubgraphNode.ts; ComfyUI-KJNodes, setgetnodes.js (a GetNode looks
+for its name in its own graph, then in those around it).
 """
 
 from collections.abc import Mapping
@@ -19,6 +15,7 @@ from dataclasses import dataclass, field
 from comfylock.names import extension
 from comfylock.workflows.graphs import (
     INPUT_END,
+    SETTERS,
     Definition,
     Graph,
     Link,
@@ -28,7 +25,8 @@ from comfylock.workflows.graphs import (
     node_type,
     widget_values,
 )
-from comfylock.workflows.shapes import Json, JsonObject, as_id, as_list, as_object, as_text, item_at
+from comfylock.workflows.promotions import Values, promotions
+from comfylock.workflows.shapes import Json, JsonObject, as_id, as_text, item_at, objects
 
 #: Links, reroutes and borders that one value may pass; only a circle has more.
 MAX_STEPS = 200
@@ -37,9 +35,17 @@ MAX_STEPS = 200
 REROUTES = frozenset({"Reroute", "Reroute (rgthree)", "ReroutePrimitive|pysssss"})
 
 _GETTERS = frozenset({"GetNode", "easy getNode"})
-_INSTANCE_INPUT = "-1"
 
-Values = Mapping[str, Json]
+#: Nodes of the frontend's own that hold no value.
+HANDING_ON = REROUTES | _GETTERS | set(SETTERS)
+
+# Nodes that hand on the first of their inputs that brings anything.
+_SWITCHES = frozenset({"Any Switch (rgthree)"})
+
+# Nodes that put out what their one widget says.
+_SELECTORS = frozenset(
+    {"Checkpoint Selector", "easy ckptNames", "easy controlnetNames", "easy loraNames"}
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,7 +98,7 @@ def enter_subgraph(outer: Scope, node_id: str, instance: JsonObject) -> Scope | 
     definition = outer.definitions.get(kind)
     if definition is None or kind in outer.lineage:
         return None
-    given, inner = _promotions(instance, definition, outer.inner.get(node_id, {}))
+    given, inner = promotions(instance, definition, outer.definitions, outer.inner.get(node_id, {}))
     return Scope(
         graph=definition.graph,
         definitions=outer.definitions,
@@ -105,33 +111,6 @@ def enter_subgraph(outer: Scope, node_id: str, instance: JsonObject) -> Scope | 
         given=given,
         inner=inner,
     )
-
-
-def _promotions(
-    instance: JsonObject, definition: Definition, outside: Values
-) -> tuple[Values, Mapping[str, Values]]:
-    given: dict[str, Json] = {}
-    inner: dict[str, dict[str, Json]] = {}
-    values = widget_values(instance)
-    proxies = as_list(as_object(instance.get("properties")).get("proxyWidgets"))
-    if not proxies:
-        given |= {
-            name: value
-            for name, value in zip(definition.fed, values, strict=False)
-            if value is not None
-        }
-    for position, proxy in enumerate(proxies):
-        where, name = as_id(item_at(as_list(proxy), 0)), as_text(item_at(as_list(proxy), 1))
-        value = outside.get(name, item_at(values, position))
-        if value is None:
-            continue
-        if where == _INSTANCE_INPUT:
-            given[name] = value
-        else:
-            inner.setdefault(where, {})[name] = value
-    given |= as_object(instance.get("widgets_values"))
-    given |= {name: value for name, value in outside.items() if name in definition.inputs}
-    return given, inner
 
 
 def trace(scope: Scope, link_id: str) -> Traced | None:
@@ -147,7 +126,7 @@ def trace(scope: Scope, link_id: str) -> Traced | None:
         if link is None:
             return _UNKNOWN
         if link.origin == INPUT_END and here.definition is not None and here.parent is not None:
-            name = _input_name(here.definition, link.origin_slot)
+            name = here.definition.input_at(link.origin_slot)
             if name in here.given:
                 instead = Traced(here.given[name], promoted=True)
             link_id = inlet(here.instance, name)
@@ -162,10 +141,6 @@ def trace(scope: Scope, link_id: str) -> Traced | None:
     return _UNKNOWN
 
 
-def _input_name(definition: Definition, slot: int) -> str:
-    return definition.inputs[slot] if 0 <= slot < len(definition.inputs) else ""
-
-
 def _step(scope: Scope, link: Link) -> Traced | tuple[Scope, str]:
     """Return the value at a link's origin, or the next link on the way to it."""
     node = scope.graph.nodes.get(link.origin)
@@ -177,11 +152,34 @@ def _step(scope: Scope, link: Link) -> Traced | tuple[Scope, str]:
         return _through(inside, inside.definition.outlets.get(link.origin_slot, ""))
     if kind in REROUTES:
         return _through(scope, first_inlet(node))
+    if kind in _SWITCHES:
+        return _through(scope, _first_live_inlet(scope.graph, node))
     if kind in _GETTERS:
-        return _through(
-            scope, scope.graph.setters.get(as_text(item_at(widget_values(node), 0)), "")
-        )
+        return _set_value(scope, as_text(item_at(widget_values(node), 0)))
     return _source_value(scope, link.origin, node)
+
+
+def _first_live_inlet(graph: Graph, node: JsonObject) -> str:
+    """Return the link into the first input that comes from a node that is not switched off."""
+    for slot in objects(node.get("inputs")):
+        link = graph.link(as_id(slot.get("link")))
+        if link is not None and _is_live(graph.nodes.get(link.origin, {})):
+            return as_id(slot.get("link"))
+    return ""
+
+
+def _is_live(node: JsonObject) -> bool:
+    return is_on(node) or node_type(node) == "PrimitiveNode"
+
+
+def _set_value(scope: Scope, name: str) -> Traced | tuple[Scope, str]:
+    """Return the link into the SetNode of a name, which is in this graph or in one around it."""
+    here: Scope | None = scope
+    while here is not None:
+        if name in here.graph.setters:
+            return _through(here, here.graph.setters[name])
+        here = here.parent
+    return _UNKNOWN
 
 
 def _through(scope: Scope, link_id: str) -> Traced | tuple[Scope, str]:
@@ -191,8 +189,8 @@ def _through(scope: Scope, link_id: str) -> Traced | tuple[Scope, str]:
 def _source_value(scope: Scope, node_id: str, node: JsonObject) -> Traced | tuple[Scope, str]:
     """Return the text that a node puts out, as far as it can be told from its widgets.
 
-    Primitives put out their first widget. Of other nodes only this is taken: among their widgets
-    exactly one names a model file.
+    Primitives and selectors put out their first widget. Of other nodes only this is taken: among
+    their widgets exactly one names a model file.
     """
     path = f"{scope.prefix}{node_id}"
     kind = node_type(node)
@@ -201,10 +199,15 @@ def _source_value(scope: Scope, node_id: str, node: JsonObject) -> Traced | tupl
         return Traced(item_at(own, 0), source=path)
     if not is_on(node):
         return _UNKNOWN
-    if kind.startswith("Primitive"):
-        outer = inlet(node, "value")
+    if kind.startswith("Primitive") or kind in _SELECTORS:
+        outer = _linked_inlet(scope.graph, node)
         return (scope, outer) if outer else Traced(item_at(own, 0), source=path)
     return Traced(only_model_name(own), source=path)
+
+
+def _linked_inlet(graph: Graph, node: JsonObject) -> str:
+    links = (as_id(slot.get("link")) for slot in objects(node.get("inputs")))
+    return next((link_id for link_id in links if link_id in graph.links), "")
 
 
 def only_model_name(values: list[Json]) -> str | None:

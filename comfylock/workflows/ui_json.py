@@ -8,10 +8,11 @@ Sources: ComfyUI_frontend 1.58.1, LGraphNode.ts, widgetValueStore.ts, coreSettin
 (`Comfy.Workflow.NamedValuesRestore`, off), executionUtil.ts (what is left out of the prompt).
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 
 from comfylock.errors import WorkflowInvalidError
 from comfylock.workflows.graphs import (
+    CONTROLS,
     is_on,
     is_widget_slot,
     node_type,
@@ -23,7 +24,7 @@ from comfylock.workflows.graphs import (
 from comfylock.workflows.groups import enter_group
 from comfylock.workflows.model import Declaration, Node, Workflow
 from comfylock.workflows.shapes import Json, JsonObject, as_id, as_object, as_text, objects
-from comfylock.workflows.subgraphs import Scope, enter_subgraph, trace
+from comfylock.workflows.subgraphs import HANDING_ON, Scope, enter_subgraph, trace
 
 #: Nodes of a workflow with all subgraphs unfolded. Definitions in definitions multiply: some 20
 #: lines of hostile JSON unfold into millions.
@@ -65,9 +66,12 @@ def parse_ui_workflow(document: JsonObject) -> Workflow:
             raise WorkflowInvalidError(
                 f"with its subgraphs unfolded it has more than {MAX_NODES} nodes"
             )
-        inside = enter_subgraph(scope, node_id, raw) or enter_group(scope, node_id, raw, groups)
+        inside = enter_subgraph(scope, node_id, raw) or enter_group(
+            scope, node_id, raw, groups, sources
+        )
         if inside is None:
-            nodes.append(_node(scope, node_id, raw, sources))
+            if not _is_only_drawn(scope, node_id, raw):
+                nodes.append(_node(scope, node_id, raw, sources))
         else:
             declared.extend(declarations(as_object(raw.get("properties"))))
             waiting.append(_members(inside))
@@ -95,9 +99,10 @@ def declarations(properties: JsonObject) -> Iterator[Declaration]:
 
 def _node(scope: Scope, node_id: str, raw: JsonObject, sources: set[str]) -> Node:
     values = tuple(widget_values(raw))
-    names = _widget_names(raw, len(values))
+    names = _widget_names(raw, values)
     promoted = dict(scope.inner.get(node_id, {}))
-    linked = dict(scope.forced.get(node_id, {}))
+    forced = scope.forced.get(node_id, {})
+    linked = dict(forced)
     _follow_links(scope, raw, linked, promoted, sources)
     return Node(
         id=f"{scope.prefix}{node_id}",
@@ -107,10 +112,17 @@ def _node(scope: Scope, node_id: str, raw: JsonObject, sources: set[str]) -> Nod
         names=names,
         named=as_object(raw.get("widgets_values")),
         linked=linked,
+        unsure=frozenset(forced).difference(map(slot_name, objects(raw.get("inputs")))),
         promoted=promoted,
-        stale=_stale(raw, values, names, linked.keys() | promoted.keys()),
+        stale=_stale(raw, values, names, {**promoted, **linked}),
         declared=tuple(declarations(as_object(raw.get("properties")))),
     )
+
+
+def _is_only_drawn(scope: Scope, node_id: str, raw: JsonObject) -> bool:
+    """Say whether a node says nothing: it hands on, or is a primitive that no link starts from."""
+    kind = node_type(raw)
+    return kind in HANDING_ON or (kind == "PrimitiveNode" and node_id not in scope.graph.origins)
 
 
 def _follow_links(
@@ -138,26 +150,43 @@ def _follow_links(
                 sources.add(traced.source)
 
 
-def _widget_names(raw: JsonObject, count: int) -> tuple[str, ...]:
+def _widget_names(raw: JsonObject, values: tuple[Json, ...]) -> tuple[str, ...]:
     """Return the names of a node's widgets by position, empty when the file does not tell.
 
-    Newer files list every widget among the inputs. Older ones list only those that were
-    converted, in the order of conversion: the counts tell the two apart, except for
-    `control_after_generate`, which is a value without an input.
+    Newer files list every widget among the inputs, but for `control_after_generate`, which lies
+    behind a seed. Older ones list only those that were converted, in the order of conversion: the
+    counts tell the two apart.
     """
     named = as_object(raw.get("widgets_values_named"))
     if named:
-        return tuple(named) if len(named) == count else ()
-    slots = [slot_name(slot) for slot in objects(raw.get("inputs")) if _is_named_widget(slot)]
-    return tuple(slots) if len(slots) == count else ()
+        return tuple(named) if len(named) == len(values) else ()
+    slots = tuple(slot_name(slot) for slot in objects(raw.get("inputs")) if _is_named_widget(slot))
+    for names in (slots, tuple(_with_controls(slots, values))):
+        if len(names) == len(values):
+            return names
+    return ()
 
 
 def _is_named_widget(slot: JsonObject) -> bool:
     return isinstance(slot.get("widget"), dict)
 
 
+def _with_controls(names: tuple[str, ...], values: tuple[Json, ...]) -> Iterator[str]:
+    """Yield the names, and a control's where a number is followed by what only controls say."""
+    at = 0
+    for name in names:
+        yield name
+        at += 1
+        if at < len(values) and values[at] in CONTROLS and isinstance(values[at - 1], int):
+            yield "control_after_generate"
+            at += 1
+
+
 def _stale(
-    raw: JsonObject, values: tuple[Json, ...], names: tuple[str, ...], overruled: Collection[str]
+    raw: JsonObject,
+    values: tuple[Json, ...],
+    names: tuple[str, ...],
+    overruled: Mapping[str, Json],
 ) -> frozenset[int]:
     """Return the positions whose stored value no longer counts.
 
@@ -169,11 +198,12 @@ def _stale(
     if names:
         return frozenset(at for at, name in enumerate(names) if name in overruled)
     texts = [at for at, value in enumerate(values) if isinstance(value, str)]
-    text_slots = {
+    slots = {
         slot_name(slot)
         for slot in objects(raw.get("inputs"))
         if slot.get("type") in _NAME_TYPES or isinstance(slot.get("type"), list)
     }
-    if len(text_slots.intersection(overruled)) >= len(texts):
-        return frozenset(texts)
-    return frozenset()
+    replaced = {
+        name for name, value in overruled.items() if name in slots or isinstance(value, str)
+    }
+    return frozenset(texts) if len(replaced) >= len(texts) else frozenset()
