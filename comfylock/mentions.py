@@ -71,8 +71,9 @@ class Mention:
 
 MAX_NAME_CHARACTERS = 1000
 
-#: Names in prompts; what trails an embedding's name is cut off by `stripped_embedding`.
-EMBEDDING_NAME = re.compile(r"(?<!\w)embedding:([^\s,()\[\]{}<>:\"'|]+)")
+#: Names in prompts as they are written; `embedding_name` tells the file's.
+EMBEDDING_NAME = re.compile(r"(?<!\w)embedding:((?:\\[()]|[^\s,()\[\]{}<>:\"'|])+)")
+_ESCAPED_BRACKET = re.compile(r"\\([()])")
 LORA_TAG = re.compile(r"<lora:([^:<>\n]+)(?::[^<>\n]*)?>")
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.\w+$")
 _SAVES = re.compile(r"[Ss]aver?(?![a-z])")
@@ -103,7 +104,7 @@ def mentions(node: Node, rows: tuple[Row, ...], sources: frozenset[str]) -> Iter
     yield from _without_position(widgets, rows)
     for name, text in widgets.texts():
         for match in EMBEDDING_NAME.finditer(text):
-            yield _embedding(name, match[1])
+            yield from _embedding(name, match[1])
     if node.id not in sources and not _SAVES.search(node.type):
         yield from _scanned(widgets)
 
@@ -380,23 +381,33 @@ def _indexed(widgets: _Widgets, row: Row) -> Iterator[Mention]:
 def _tags(name: str, value: Json, row: Row) -> Iterator[Mention]:
     for match in LORA_TAG.finditer(value) if isinstance(value, str) else ():
         tag = match[1].strip()
-        if tag:
+        if tag and len(tag) <= MAX_NAME_CHARACTERS:
             yield Mention(
                 input=name, name=tag, folder=row.folder,
                 kind=_kind(tag, row.kind), found=Found.TEXT,
             )  # fmt: skip
 
 
-def _embedding(name: str, found: str) -> Mention:
-    return Mention(
-        input=name, name=stripped_embedding(found), folder="embeddings",
-        kind=ReferenceKind.EMBEDDING, found=Found.TEXT,
-    )  # fmt: skip
+def _embedding(name: str, written: str) -> Iterator[Mention]:
+    if len(written) <= MAX_NAME_CHARACTERS:
+        yield Mention(
+            input=name, name=embedding_name(written), folder="embeddings",
+            kind=ReferenceKind.EMBEDDING, found=Found.TEXT,
+        )  # fmt: skip
 
 
-def stripped_embedding(found: str) -> str:
-    """Return an embedding's name without the punctuation of the sentence around it."""
-    return found.rstrip(".\\/") or found
+def embedding_name(written: str) -> str:
+    """Return an embedding's name from a prompt.
+
+    Escaped brackets are its own, but for one that closes nothing, and the punctuation of the
+    sentence around it is not.
+    """
+    name = _ESCAPED_BRACKET.sub(r"\1", written)
+    while name.endswith((".", "\\", "/")) or (
+        name.endswith(")") and name.count(")") > name.count("(")
+    ):
+        name = name[:-1]
+    return name or written
 
 
 def _without_position(widgets: _Widgets, rows: tuple[Row, ...]) -> Iterator[Mention]:

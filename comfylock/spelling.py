@@ -23,8 +23,8 @@ from comfylock.mentions import (
     Found,
     Mention,
     ReferenceKind,
+    embedding_name,
     mentions,
-    stripped_embedding,
 )
 from comfylock.references import Reference, collect_references
 from comfylock.workflows.file import parse_document, parse_json
@@ -64,6 +64,8 @@ _CLEAR = {
     Found.TEXT: re.compile(r"(?:[^\\]|\\(?=[^\W_]))*"),
     Found.SCAN: re.compile(r"(?:[^\\,]|\\(?=\w))*"),
 }
+
+_PROMPT_UNIT = re.compile(r"\\[()]|.", re.DOTALL)
 
 _INSTANCES = ("workflow>", "workflow/")
 
@@ -239,8 +241,12 @@ def _take_text(reported: _Reported, token: PlacedText, texts: _InTexts) -> None:
     """Change names within a prompt, where the reader finds them."""
 
     def embedding(match: re.Match[str]) -> str:
-        name = stripped_embedding(match[1])
-        return match[0].replace(name, texts.embeddings.get(name, name), 1)
+        name = embedding_name(match[1])
+        units = _PROMPT_UNIT.findall(match[1])  # one for each character of the name, then the rest
+        wanted = texts.embeddings.get(name, name)
+        changed = zip(units, wanted, strict=False)
+        kept = [unit if unit[-1] == character else character for unit, character in changed]
+        return f"embedding:{''.join((*kept, *units[len(kept) :]))}"
 
     def tag(match: re.Match[str]) -> str:
         name = match[1].strip()

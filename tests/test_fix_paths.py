@@ -177,6 +177,11 @@ class TestPlaces:
         new = rewritten(ui(node(1, "CLIPTextEncode", text)))
         assert [text.replace(r"XL\neg", "XL/neg")] == values(new)
 
+    def test_escaped_brackets_in_an_embeddings_name_keep_their_backslash(self):
+        text = r"a cat, embedding:XL\ink\(v2\).pt, \(b\)"
+        new = rewritten(ui(node(1, "CLIPTextEncode", text)))
+        assert [text.replace(r"XL\ink", "XL/ink")] == values(new)
+
     def test_lora_tags_in_nodes_that_act_on_them(self):
         text = r"a <lora:XL\a:0.8> \(b\)"
         acting = rewritten(ui(node(1, "ImpactWildcardEncode", text)))

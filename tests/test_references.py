@@ -168,6 +168,17 @@ class TestText:
         ]
         assert {entry.found for entry in references(ui(node(1, "Any", text)))} == {Found.TEXT}
 
+    def test_escaped_brackets_belong_to_an_embeddings_name(self):
+        text = r"(embedding:style\(v2\):1.1), embedding:sub\ink\(a\), \( embedding:neg\)"
+        assert keys(ui(node(1, "CLIPTextEncode", text))) == [
+            "embeddings/style(v2)",
+            "embeddings/sub/ink(a)",
+            "embeddings/neg",
+        ]
+
+    def test_a_text_without_end_names_no_embedding(self):
+        assert found(ui(node(1, "CLIPTextEncode", "embedding:" + "a" * 2000))) == []
+
     def test_embeddings_in_notes_do_not_count(self):
         for type_ in ("Note", "MarkdownNote", "ShowText|pysssss"):
             assert found(ui(node(1, type_, "try embedding:neg"))) == []
