@@ -54,7 +54,7 @@ def png(*before, after=(), header=IHDR):
 # --- EXIF, WebP, JPEG, AVIF ------------------------------------------------------------------
 
 
-def exif(tags, *, order="<", comment=None):
+def exif(tags, *, order="<", comment=None, comment_type=7):
     """A TIFF block: ASCII tags in the first directory, a user comment in the second."""
     entries = sorted((tag, 2, text.encode() + b"\0") for tag, text in tags.items())
     blob = bytearray()
@@ -72,7 +72,9 @@ def exif(tags, *, order="<", comment=None):
         second = base + len(blob)
         rows.append(struct.pack(f"{order}HHII", 0x8769, 4, 1, second))
         at = second + 2 + 12 + 4
-        blob += struct.pack(f"{order}HHHIII", 1, 0x9286, 7, len(comment), at, 0) + comment
+        blob += (
+            struct.pack(f"{order}HHHIII", 1, 0x9286, comment_type, len(comment), at, 0) + comment
+        )
     mark = b"II*\0" if order == "<" else b"MM\0*"
     head = mark + struct.pack(f"{order}IH", 8, count)
     return head + b"".join(rows) + bytes(4) + bytes(blob)

@@ -67,6 +67,9 @@ FILES = {
     "png-behind-the-pixels": png(
         IDAT, after=[text_chunk("prompt", PROMPT), text_chunk("workflow", WORKFLOW)]
     ),
+    "png-around-the-pixels": png(
+        text_chunk("prompt", PROMPT), after=[text_chunk("workflow", WORKFLOW)]
+    ),
     "png-compressed": png(ztxt_chunk("workflow", WORKFLOW), itxt_chunk("prompt", PROMPT, True)),
     "png-international": png(itxt_chunk("workflow", WORKFLOW), itxt_chunk("prompt", PROMPT)),
     "png-capitals": png(text_chunk("Workflow", WORKFLOW), text_chunk("PROMPT", PROMPT)),
@@ -235,6 +238,12 @@ def test_text_is_utf8_where_it_can_be_and_else_latin_1():
 def test_settings_in_a_user_comment_are_found_however_they_are_written(comment, order):
     data = webp(riff_chunk(b"EXIF", exif({}, order=order, comment=comment)))
     assert found(data).parameters == PARAMETERS
+
+
+def test_a_user_comment_of_bytes_as_pillow_writes_it_is_read():
+    comment = b"ASCII\0\0\0" + BOTH_TEXT.encode()
+    data = webp(riff_chunk(b"EXIF", exif({}, comment=comment, comment_type=1)))
+    assert found(data).workflow == BOTH_TEXT
 
 
 def test_settings_in_a_png_are_found():

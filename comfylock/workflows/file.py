@@ -145,6 +145,8 @@ def parse_json(data: bytes) -> Json:
 def _complaint(text: str, error: ValueError) -> str:
     if not text.strip():
         return "the file is empty"
+    if not isinstance(error, json.JSONDecodeError):  # Python's own words speak of its settings
+        return "it holds a number of thousands of digits"
     return str(error)
 
 

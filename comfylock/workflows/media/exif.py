@@ -19,7 +19,8 @@ from comfylock.workflows.media.source import (
     decoded,
 )
 
-_ASCII, _UNDEFINED, _UTF8 = 2, 7, 129
+_BYTE, _ASCII, _UNDEFINED, _UTF8 = 1, 2, 7, 129
+_TEXTS = frozenset({_BYTE, _ASCII, _UNDEFINED, _UTF8})  # of one byte a letter
 _EXIF_IFD = 0x8769
 _USER_COMMENT = 0x9286
 _LONGEST_NAME = 16
@@ -63,7 +64,7 @@ def exif_texts(file: MediaFile, data: bytes) -> Texts:
         for tag, kind, value in _entries(tiff, order, start):
             if tag == _EXIF_IFD and len(waiting) == 1:
                 waiting.append(int.from_bytes(value[:4], "little" if order == "<" else "big"))
-            elif tag == _USER_COMMENT and kind in {_ASCII, _UNDEFINED}:
+            elif tag == _USER_COMMENT:
                 file.limits.spend(len(value))
                 yield "usercomment", _user_comment(bytes(value), order)
             elif kind in {_ASCII, _UTF8}:
@@ -77,9 +78,9 @@ def _entries(tiff: memoryview, order: str, start: int) -> Iterator[tuple[int, in
     (count,) = struct.unpack_from(f"{order}H", tiff, start)
     for at in range(start + 2, min(start + 2 + 12 * count, len(tiff) - 11), 12):
         tag, kind, length, offset = struct.unpack_from(f"{order}HHII", tiff, at)
-        if tag == _EXIF_IFD or (kind in {_ASCII, _UNDEFINED, _UTF8} and length <= 4):
+        if tag == _EXIF_IFD or (kind in _TEXTS and length <= 4):
             yield tag, kind, tiff[at + 8 : at + 12]
-        elif kind in {_ASCII, _UNDEFINED, _UTF8} and offset + length <= len(tiff):
+        elif kind in _TEXTS and offset + length <= len(tiff):
             yield tag, kind, tiff[offset : offset + length]
 
 

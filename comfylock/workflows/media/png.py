@@ -10,7 +10,6 @@ import zlib
 
 from comfylock.errors import WorkflowInvalidError
 from comfylock.workflows.media.source import (
-    GRAPH_NAMES,
     WANTED_NAMES,
     MediaFile,
     Texts,
@@ -23,18 +22,18 @@ _MAX_KEYWORD = 79
 
 
 def png_texts(file: MediaFile) -> Texts:
-    """Yield the wanted texts of a PNG; the pixels end the search once a graph was found."""
-    at, has_graph = 8, False
+    """Yield the wanted texts of a PNG; the pixels end the search once the UI graph was found."""
+    at, is_found = 8, False
     while True:
         head = file.peek(at, 8 + _MAX_KEYWORD + 1)
         length, kind = int.from_bytes(head[:4], "big"), head[4:8]
-        if len(head) < 8 or kind == b"IEND" or (kind == b"IDAT" and has_graph):
+        if len(head) < 8 or kind == b"IEND" or (kind == b"IDAT" and is_found):
             return
         if kind in _TEXT_CHUNKS:
             keyword, nul, _ = head[8 : 8 + length].partition(b"\0")
             name = keyword.decode("latin-1")
             if nul and name.lower() in WANTED_NAMES:
-                has_graph = has_graph or name.lower() in GRAPH_NAMES
+                is_found = is_found or name.lower() == "workflow"
                 yield name, _text(file, kind, file.read(at + 8, length)[len(keyword) + 1 :])
         at += 12 + length
 

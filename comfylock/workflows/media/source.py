@@ -17,8 +17,7 @@ MAX_TEXT_BYTES = 64 * 1024 * 1024
 MAX_PARTS = 100_000
 
 #: What names a graph, and what names A1111's settings, in lower case.
-GRAPH_NAMES = frozenset({"workflow", "prompt"})
-WANTED_NAMES = GRAPH_NAMES | {"parameters"}
+WANTED_NAMES = frozenset({"workflow", "prompt", "parameters"})
 
 #: General fields that some nodes write `{"prompt": …, "workflow": …}` to, in lower case.
 COMMENT_NAMES = frozenset({"comment", "description", "usercomment"})
