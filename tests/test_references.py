@@ -88,6 +88,28 @@ class TestKinds:
     def test_variants_for_several_gpus_have_their_base_classs_inputs(self, type_):
         assert keys(ui(node(1, type_, "a.gguf", "cuda:0"))) == ["diffusion_models/a.gguf"]
 
+    @pytest.mark.parametrize(
+        ("type_", "values", "wanted"),
+        [
+            (
+                "SDParameterGenerator",
+                ["a.ckpt", "b.pt", "SDXL"],
+                ["checkpoints/a.ckpt", "vae/b.pt"],
+            ),
+            ("SDParameterGenerator", ["a.ckpt", "baked VAE"], ["checkpoints/a.ckpt"]),
+            ("LorasForFluxParams+", ["Flux\\a.safetensors", "1.0"], ["loras/Flux/a.safetensors"]),
+            ("LoraLoaderAdvanced", [{"content": "a.pt", "image": ""}, 1, 1], ["loras/a.pt"]),
+            ("CivitAI_Lora_Loader", ["133005@357609", "a.pt", 1, 1], ["loras/a.pt"]),
+            ("CivitAI_Checkpoint_Loader", ["133005", "none"], []),
+            ("NunchakuQwenImageLoraStack", [1, "auto", "a.pt", 1, "None", 1], ["loras/a.pt"]),
+            ("TripoSRModelLoader_Zho", ["a.ckpt", 8192], ["checkpoints/a.ckpt"]),
+            ("Wav2VecModelLoader", ["a.safetensors", "fp16"], ["wav2vec2/a.safetensors"]),
+            ("AV_IPAdapter", ["a.bin", "b.pt"], ["ipadapter/a.bin", "clip_vision/b.pt"]),
+        ],
+    )
+    def test_loaders_of_common_packages_are_known(self, type_, values, wanted):
+        assert keys(ui(node(1, type_, *values))) == wanted
+
     def test_a_content_object_holds_the_name(self):
         value = {"content": "a.safetensors", "image": None}
         assert keys(ui(node(1, "LoraLoader|pysssss", value, 1, 1))) == ["loras/a.safetensors"]
