@@ -219,6 +219,24 @@ class TestText:
         assert keys(acting) == ["loras/style/ink wash", "loras/b.safetensors"]
         assert found(ui(node(1, "CLIPTextEncode", text))) == []
 
+    @pytest.mark.parametrize("taker", ["widget", "socket"])
+    def test_tags_count_where_they_arrive_through_a_link(self, taker):
+        inlet = slot("lora_syntax", 7, "STRING")
+        if taker == "socket":
+            del inlet["widget"]
+        document = ui(
+            node(1, "Text Multiline", "a cat <lora:ink:0.8>", 3),
+            node(2, "LoRA Text Loader (LoraManager)", inputs=[inlet]),
+            links=[link(7, 1, 0, 2, 0)],
+        )
+        assert found(document) == [("2", "lora_syntax", "loras/ink", True)]
+        prompt = {
+            "1": {"class_type": "Text Multiline", "inputs": {"text": "a cat <lora:ink:0.8>"}},
+            "2": {"class_type": "LoRA Text Loader (LoraManager)",
+                  "inputs": {"lora_syntax": ["1", 0]}},
+        }  # fmt: skip
+        assert found(prompt) == [("2", "lora_syntax", "loras/ink", True)]
+
     def test_helpers_that_paste_text_load_nothing(self):
         encode = node(
             1, "ImpactWildcardEncode", "text", "text", "populate", "a.safetensors", "", 1

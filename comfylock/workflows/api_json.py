@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from comfylock.workflows.model import Node, Workflow
 from comfylock.workflows.shapes import Json, JsonObject, as_id, as_object, as_text, item_at
-from comfylock.workflows.subgraphs import MAX_STEPS, REROUTES, only_model_name
+from comfylock.workflows.subgraphs import MAX_STEPS, REROUTES, only_telling_text
 
 
 def is_api_workflow(document: JsonObject) -> bool:
@@ -88,5 +88,5 @@ def _trace(origin: str, nodes: Mapping[str, JsonObject]) -> tuple[str | None, st
         if kind.startswith("Primitive"):
             text = as_text(item_at(inputs, 0))
             return (text, origin) if text else (None, "")
-        return only_model_name(inputs), ""
+        return only_telling_text(inputs), ""
     return None, ""

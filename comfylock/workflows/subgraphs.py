@@ -39,6 +39,9 @@ _GETTERS = frozenset({"GetNode", "easy getNode"})
 #: Nodes of the frontend's own that hold no value.
 HANDING_ON = REROUTES | _GETTERS | set(SETTERS)
 
+#: What tags of LoRAs in a text begin with.
+LORA_TAG_START = "<lora:"
+
 # Nodes that hand on the first of their inputs that brings anything.
 _SWITCHES = frozenset({"Any Switch (rgthree)"})
 
@@ -190,7 +193,7 @@ def _source_value(scope: Scope, node_id: str, node: JsonObject) -> Traced | tupl
     """Return the text that a node puts out, as far as it can be told from its widgets.
 
     Primitives and selectors put out their first widget. Of other nodes only this is taken: among
-    their widgets exactly one names a model file.
+    their widgets exactly one names a model file, or holds tags of LoRAs.
     """
     path = f"{scope.prefix}{node_id}"
     kind = node_type(node)
@@ -202,7 +205,7 @@ def _source_value(scope: Scope, node_id: str, node: JsonObject) -> Traced | tupl
     if kind.startswith("Primitive") or kind in _SELECTORS:
         outer = _linked_inlet(scope.graph, node)
         return (scope, outer) if outer else Traced(item_at(own, 0), source=path)
-    return Traced(only_model_name(own), source=path)
+    return Traced(only_telling_text(own), source=path)
 
 
 def _linked_inlet(graph: Graph, node: JsonObject) -> str:
@@ -210,7 +213,11 @@ def _linked_inlet(graph: Graph, node: JsonObject) -> str:
     return next((link_id for link_id in links if link_id in graph.links), "")
 
 
-def only_model_name(values: list[Json]) -> str | None:
-    """Return the one string that ends in a model extension, ``None`` if none or several do."""
-    found = {value for value in values if isinstance(value, str) and extension(value)}
+def only_telling_text(values: list[Json]) -> str | None:
+    """Return the one string that is a model's name or has tags, ``None`` if none or several are."""
+    found = {
+        value
+        for value in values
+        if isinstance(value, str) and (extension(value) or LORA_TAG_START in value)
+    }
     return found.pop() if len(found) == 1 else None

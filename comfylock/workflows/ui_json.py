@@ -24,7 +24,13 @@ from comfylock.workflows.graphs import (
 from comfylock.workflows.groups import enter_group
 from comfylock.workflows.model import Declaration, Node, Workflow
 from comfylock.workflows.shapes import Json, JsonObject, as_id, as_object, as_text, objects
-from comfylock.workflows.subgraphs import HANDING_ON, Scope, enter_subgraph, trace
+from comfylock.workflows.subgraphs import (
+    HANDING_ON,
+    LORA_TAG_START,
+    Scope,
+    enter_subgraph,
+    trace,
+)
 
 #: Nodes of a workflow with all subgraphs unfolded. Definitions in definitions multiply: some 20
 #: lines of hostile JSON unfold into millions.
@@ -104,6 +110,8 @@ def _node(scope: Scope, node_id: str, raw: JsonObject, sources: set[str]) -> Nod
     forced = scope.forced.get(node_id, {})
     linked = dict(forced)
     _follow_links(scope, raw, linked, promoted, sources)
+    overruled = {**promoted, **linked}
+    linked |= _tagged_texts(scope, raw, sources)
     return Node(
         id=f"{scope.prefix}{node_id}",
         type=node_type(raw),
@@ -114,7 +122,7 @@ def _node(scope: Scope, node_id: str, raw: JsonObject, sources: set[str]) -> Nod
         linked=linked,
         unsure=frozenset(forced).difference(map(slot_name, objects(raw.get("inputs")))),
         promoted=promoted,
-        stale=_stale(raw, values, names, {**promoted, **linked}),
+        stale=_stale(raw, values, names, overruled),
         declared=tuple(declarations(as_object(raw.get("properties")))),
     )
 
@@ -148,6 +156,18 @@ def _follow_links(
             linked[name] = traced.value
             if traced.source and isinstance(traced.value, str):
                 sources.add(traced.source)
+
+
+def _tagged_texts(scope: Scope, raw: JsonObject, sources: set[str]) -> Iterator[tuple[str, Json]]:
+    """Yield the texts with tags of LoRAs that come into inputs that stand for no widget."""
+    for slot in objects(raw.get("inputs")):
+        link_id = as_id(slot.get("link"))
+        is_text = slot.get("type") == "STRING" and not is_widget_slot(slot)
+        traced = trace(scope, link_id) if is_text and link_id in scope.graph.links else None
+        if traced and isinstance(traced.value, str) and LORA_TAG_START in traced.value:
+            if traced.source:
+                sources.add(traced.source)
+            yield slot_name(slot), traced.value
 
 
 def _widget_names(raw: JsonObject, values: tuple[Json, ...]) -> tuple[str, ...]:
