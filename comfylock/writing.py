@@ -23,7 +23,8 @@ def write_text(
     """Write a text where its bytes differ from the file's; say whether they did.
 
     A symbolic link stays one: what it points to is written. The file keeps its permissions,
-    unless others are asked for.
+    unless others are asked for, and its owner where the system lets us: root, in a container or
+    not, must not take the user's files away.
 
     Args:
         path: the file; its folder must be there.
@@ -60,6 +61,7 @@ def _replace(path: Path, data: bytes, mode: int | None) -> None:
     )
     try:
         with os.fdopen(descriptor, "wb") as file:
+            _keep_owner(path, beside)
             if mode is None:
                 _keep_mode(path, beside)
             file.write(data)
@@ -71,6 +73,16 @@ def _replace(path: Path, data: bytes, mode: int | None) -> None:
             beside.unlink()
         raise
     _sync_directory(path.parent)
+
+
+def _keep_owner(path: Path, beside: Path) -> None:
+    if os.name == "nt":
+        return
+    with suppress(FileNotFoundError):
+        old, new = path.stat(), beside.stat()
+        if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+            with suppress(PermissionError):
+                os.chown(beside, old.st_uid, old.st_gid)
 
 
 def _keep_mode(path: Path, beside: Path) -> None:

@@ -22,6 +22,7 @@ from comfylock.spelling import Rewritten, Separator, respelled, rewrite_workflow
 from comfylock.workflows.file import parse_document, parse_json
 from comfylock.workflows.model import NotAWorkflow, Workflow
 from comfylock.workflows.spans import PlacedText, differences, edited, place_strings
+from tests.media_writers import png, text_chunk
 from tests.test_real_workflows import files
 from tests.workflows import inner_link, link, node, references, slot, subgraph, ui
 
@@ -416,6 +417,30 @@ class TestCommand:
         assert "error[workflow-invalid]" in err
         assert "passed over w/image.png: only .json files can be rewritten" in err
         assert "XL/a.pt" in path.read_text("utf-8")
+
+    def test_a_picture_with_names_to_change_is_told_and_refused_if_it_is_named(self, tmp_path):
+        folder = tmp_path / "w"
+        folder.mkdir()
+        data = png(text_chunk("workflow", self.TEXT))
+        (folder / "image.png").write_bytes(data)
+        code, _, err = run(tmp_path, "fix-paths", "w")
+        assert code == 0
+        assert "warning: w/image.png stays: only .json files can be rewritten" in err
+        code, _, err = run(tmp_path, "fix-paths", "w/image.png")
+        assert code == 1
+        assert "error[workflow-invalid]: w/image.png was left as it is: only .json files" in err
+        assert "save the workflow as .json" in err
+        assert (folder / "image.png").read_bytes() == data
+
+    @pytest.mark.skipif(
+        getattr(os, "geteuid", lambda: 1)() != 0, reason="only root gives files away"
+    )
+    def test_a_file_stays_its_owners(self, tmp_path):
+        path = self.project(tmp_path)
+        os.chown(path, 1234, 4321)
+        assert run(tmp_path, "fix-paths", "w")[0] == 0
+        assert "XL/a.pt" in path.read_text("utf-8")
+        assert (path.stat().st_uid, path.stat().st_gid) == (1234, 4321)
 
     def test_a_link_stays_a_link(self, tmp_path):
         path = self.project(tmp_path)

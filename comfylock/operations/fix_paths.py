@@ -10,9 +10,10 @@ from comfylock.errors import ComfylockError, Problem, WorkflowInvalidError
 from comfylock.folders import NodeTable
 from comfylock.names import shown
 from comfylock.reading import Skipped, path_below
+from comfylock.references import collect_references
 from comfylock.session import Session
-from comfylock.spelling import Rewritten, Separator, rewrite_workflow
-from comfylock.workflows.file import MAX_FILE_BYTES
+from comfylock.spelling import Rewritten, Separator, is_misspelled, rewrite_workflow
+from comfylock.workflows.file import MAX_FILE_BYTES, read_workflow
 from comfylock.workflows.find import find_workflow_files
 from comfylock.workflows.model import NotAWorkflow
 
@@ -47,6 +48,7 @@ class Fixed:
         files: the workflows in which names change.
         looked_at: how many workflows were read.
         passed_over: files that are no workflows, or hold one in a form that is not rewritten.
+        stuck: those of them that hold names which should change.
         broken: workflows that cannot be read, shown to be right, or written.
         has_lock: there is a comfy.lock, which records the old spellings.
     """
@@ -54,6 +56,7 @@ class Fixed:
     files: tuple[FixedFile, ...]
     looked_at: int
     passed_over: tuple[Skipped, ...]
+    stuck: tuple[Skipped, ...]
     broken: tuple[Problem, ...]
     has_lock: bool
 
@@ -68,12 +71,19 @@ def fix_paths(session: Session, paths: Sequence[str], separator: Separator, mode
     inputs = session.scan_inputs(paths, recorded)
     files: list[FixedFile] = []
     passed_over: list[Skipped] = []
+    stuck: list[Skipped] = []
     broken: list[Problem] = []
     looked_at = 0
+    named = {(session.base / item).absolute() for item in inputs} if paths else set[Path]()
     for path in find_workflow_files(inputs, session.base, session.project.exclude):
         name = path_below(path, session.base)
         if path.suffix.lower() != ".json":
-            passed_over.append(Skipped(path=name, reason="only .json files can be rewritten"))
+            count = _names_in(path, separator, session.node_table)
+            if count and path.absolute() in named:
+                broken.append(_not_rewritten(name, count))
+            else:
+                left = stuck if count else passed_over
+                left.append(Skipped(path=name, reason=_only_json(count)))
             continue
         try:
             result = fix_file(path, separator, session.node_table, mode)
@@ -90,8 +100,35 @@ def fix_paths(session: Session, paths: Sequence[str], separator: Separator, mode
         files=tuple(files),
         looked_at=looked_at,
         passed_over=tuple(passed_over),
+        stuck=tuple(stuck),
         broken=tuple(broken),
         has_lock=session.lock_path.exists(),
+    )
+
+
+def _names_in(path: Path, separator: Separator, table: NodeTable) -> int:
+    """Return how many names in a media file should change, none if it cannot be read."""
+    try:
+        workflow = read_workflow(path)
+    except ComfylockError:
+        return 0
+    if isinstance(workflow, NotAWorkflow):
+        return 0
+    references = collect_references(workflow, "", table)
+    return len({one.name for one in references if is_misspelled(one, separator)})
+
+
+def _only_json(names: int) -> str:
+    reason = "only .json files can be rewritten"
+    return f"{reason} (names in it that should change: {names})" if names else reason
+
+
+def _not_rewritten(path: str, names: int) -> Problem:
+    return Problem(
+        slug="workflow-invalid",
+        ref=path,
+        message=f"{shown(path)} was left as it is: {_only_json(names)}",
+        hint="open it in ComfyUI, save the workflow as .json and rewrite that",
     )
 
 

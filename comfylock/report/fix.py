@@ -21,11 +21,13 @@ def fix_page(done: Fixed, *, wrote: bool, check: bool, verbose: bool) -> Page:
         rows += [f"  {shown(old)} -> {shown(new)}" for old, new in file.names]
     names = sum(len(file.names) for file in done.files)
     passed = [f"passed over {shown(skip.path)}: {skip.reason}" for skip in done.passed_over]
+    stuck = [f"warning: {shown(skip.path)} stays: {skip.reason}" for skip in done.stuck]
     stale = ["comfy.lock records spellings: run `comfylock lock`"]
     return Page(
         out=tuple(rows),
         err=(
             *(passed if verbose else ()),
+            *stuck,
             _sentence(done, names, wrote=wrote),
             *(stale if wrote and done.files and done.has_lock else ()),
         ),
@@ -40,7 +42,10 @@ def fix_page(done: Fixed, *, wrote: bool, check: bool, verbose: bool) -> Page:
                 for file in done.files
             ],
             "skipped": [
-                *({"path": skip.path, "reason": skip.reason} for skip in done.passed_over),
+                *(
+                    {"path": skip.path, "reason": skip.reason}
+                    for skip in (*done.passed_over, *done.stuck)
+                ),
                 *({"path": broken.ref, "reason": broken.message} for broken in done.broken),
             ],
             "summary": {
