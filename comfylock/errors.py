@@ -16,7 +16,7 @@
     │   ├── UnresolvedError              unresolved
     │   ├── AmbiguousError               ambiguous
     │   └── WorkflowInvalidError         workflow-invalid
-    ├── FetchError             exit 1    the outside world did not give what was asked for
+    ├── FetchError             exit 2    the outside world did not give what all hangs on
     │   ├── NetworkError                 network
     │   ├── OfflineError                 offline
     │   ├── ServerError                  server-error
@@ -173,7 +173,13 @@ class WorkflowInvalidError(AnswerIsNoError):
 
 
 class FetchError(ComfylockError):
-    """The outside world did not give what was asked for."""
+    """The outside world did not give what was asked for.
+
+    Where one model's fault does not stop the others it is told as a `Problem`; what goes out of a
+    command is the fault of what all of it hangs on.
+    """
+
+    exit_code = 2
 
 
 class NetworkError(FetchError):

@@ -203,11 +203,25 @@ class TestCommand:
             ("w.json", "usage"),
             ("http://192.0.2.1:8188", "host-not-allowed"),
             ("ftp://127.0.0.1/", "host-not-allowed"),
+            ("https://user:canary@127.0.0.1/?token=canary", "host-not-allowed"),
             ("http://127.0.0.1:9", "network"),
         ],
     )
     def test_what_cannot_be_read_is_an_error_with_a_name(self, tmp_path, place, slug):
         self.project(tmp_path)
-        code, out, _ = run(tmp_path, "scan", "w.json", "--object-info", place, "--json")
-        assert code != 0
-        assert [slug] == [one["slug"] for one in json.loads(out)["errors"]]
+        code, out, err = run(tmp_path, "scan", "w.json", "--object-info", place, "--json")
+        assert code == 2
+        assert "canary" not in out + err
+        (error,) = json.loads(out)["errors"]
+        assert error["slug"] == slug
+        assert "/object_info" in error["hint"] or slug == "path-missing"
+
+    def test_a_server_that_knows_no_nodes_is_told_with_its_address(self, tmp_path):
+        with comfyui(self.project(tmp_path)) as (address, _):
+            code, out, _ = run(
+                tmp_path, "scan", "w.json", "--object-info", f"{address}/elsewhere", "--json"
+            )
+        (error,) = json.loads(out)["errors"]
+        assert code == 2
+        assert f"{address}/elsewhere" in error["message"]
+        assert "start ComfyUI there" in error["hint"]

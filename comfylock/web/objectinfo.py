@@ -5,12 +5,15 @@ from contextlib import closing
 from typing import cast
 from urllib.parse import urlsplit
 
+from comfylock.errors import FetchError, OfflineError
 from comfylock.events import Reporter
+from comfylock.names import shown
 from comfylock.web.transport import Transport
 from comfylock.web.waiting import Waiting
 from comfylock.workflows.shapes import Json
 
 _PATH = "/object_info"
+_HINT = "start ComfyUI there, or save its answer to /object_info and name that file"
 
 
 def fetch_object_info(
@@ -40,4 +43,16 @@ def fetch_object_info(
         waiting=Waiting(sleep=lambda _: None),
     )
     with closing(transport):
-        return cast("Json", transport.get_json(address))
+        try:
+            return cast("Json", transport.get_json(address))
+        except FetchError as error:
+            raise type(error)(
+                f"ComfyUI's nodes are not known from {_shown(address)}: {error.message}",
+                hint=error.hint if isinstance(error, OfflineError) else _HINT,
+            ) from error
+
+
+def _shown(address: str) -> str:
+    """Return an address without what may be secret in it."""
+    parts = urlsplit(address)
+    return shown(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
