@@ -135,9 +135,9 @@ def collect_references(workflow: Workflow, path: str, table: NodeTable) -> tuple
         path: how the references name it.
         table: which inputs name models.
     """
+    rows = {kind: table.rows(kind) for kind in {node.type for node in workflow.nodes}}
     nodes = [
-        (node, tuple(mentions(node, table.rows(node.type), workflow.sources)))
-        for node in workflow.nodes
+        (node, tuple(mentions(node, rows[node.type], workflow.sources))) for node in workflow.nodes
     ]
     document = _by_name((*workflow.declared, *(d for node, _ in nodes for d in node.declared)))
     found: dict[tuple[str, str, str], Reference] = {}

@@ -24,6 +24,7 @@ from comfylock.workflows.shapes import (
 #: Ids of the two ends of a subgraph inside its definition.
 INPUT_END = "-10"
 OUTPUT_END = "-20"
+_ENDS = (-10, INPUT_END, -20, OUTPUT_END)  # a tuple: hostile ids may be lists
 
 #: Nodes that keep what comes into their first input under a name.
 SETTERS = ("SetNode", "easy setNode")
@@ -52,7 +53,7 @@ class Graph:
         nodes: in document order; of two nodes with one id, links mean the first.
         links: as they lie in the file.
         setters: the link into each SetNode, by the name under which GetNodes fetch its value.
-        origins: ids of the nodes that a link starts from.
+        origins: ids of the nodes that a link starts from; told only if there are primitives.
     """
 
     nodes: Mapping[str, JsonObject]
@@ -118,8 +119,9 @@ def parse_graph(raw: JsonObject) -> Graph:
             links[as_id(link.get("id"))] = link
         elif isinstance(link, list) and link:
             links[as_id(link[0])] = link
-    origins = frozenset(map(_origin, links.values()))
-    return Graph(nodes, links, setters, origins)
+    has_primitives = any(node.get("type") == "PrimitiveNode" for node in nodes.values())
+    origins = map(_origin, links.values()) if has_primitives else ()
+    return Graph(nodes, links, setters, frozenset(origins))
 
 
 def _origin(link: Json) -> str:
@@ -144,8 +146,8 @@ def _parse_definition(raw: JsonObject) -> Definition:
     inputs = tuple(as_text(entry.get("name")) for entry in objects(raw.get("inputs")))
     fed: set[int] = set()
     outlets: dict[int, str] = {}
-    for link_id in graph.links:
-        link = graph.link(link_id)
+    for link_id, told in graph.links.items():
+        link = graph.link(link_id) if _touches_an_end(told) else None
         if link is None:
             continue
         if link.origin == INPUT_END and _feeds_a_widget(graph, link_id, link):
@@ -154,6 +156,13 @@ def _parse_definition(raw: JsonObject) -> Definition:
             outlets.setdefault(link.target_slot, link_id)
     names = tuple(name for slot, name in enumerate(inputs) if slot in fed)
     return Definition(graph, inputs, names, outlets)
+
+
+def _touches_an_end(link: Json) -> bool:
+    """Say whether a link may lead in or out of its subgraph: most do not, and are not parsed."""
+    if isinstance(link, dict):
+        return link.get("origin_id") in _ENDS or link.get("target_id") in _ENDS
+    return True
 
 
 def _feeds_a_widget(graph: Graph, link_id: str, link: Link) -> bool:

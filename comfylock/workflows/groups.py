@@ -50,8 +50,10 @@ def enter_group(
         sources: nodes whose text the group takes through a link are added.
     """
     kind = node_type(instance)
+    if not kind.startswith(_PREFIXES):
+        return None
     definition = as_object(groups.get(kind[len(_PREFIXES[0]) :]))
-    if not kind.startswith(_PREFIXES) or not definition or kind in outer.lineage:
+    if not definition or kind in outer.lineage:
         return None
     inner = objects(definition.get("nodes"))
     return Scope(

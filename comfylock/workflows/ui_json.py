@@ -105,13 +105,15 @@ def declarations(properties: JsonObject) -> Iterator[Declaration]:
 
 def _node(scope: Scope, node_id: str, raw: JsonObject, sources: set[str]) -> Node:
     values = tuple(widget_values(raw))
-    names = _widget_names(raw, values)
+    slots = objects(raw.get("inputs"))
+    live = [slot for slot in slots if slot.get("link") is not None]
+    names = _widget_names(raw, slots, values)
     promoted = dict(scope.inner.get(node_id, {}))
     forced = scope.forced.get(node_id, {})
     linked = dict(forced)
-    _follow_links(scope, raw, linked, promoted, sources)
+    _follow_links(scope, live, linked, promoted, sources)
     overruled = {**promoted, **linked}
-    linked |= _tagged_texts(scope, raw, sources)
+    linked |= _tagged_texts(scope, live, sources)
     return Node(
         id=f"{scope.prefix}{node_id}",
         type=node_type(raw),
@@ -120,9 +122,9 @@ def _node(scope: Scope, node_id: str, raw: JsonObject, sources: set[str]) -> Nod
         names=names,
         named=as_object(raw.get("widgets_values")),
         linked=linked,
-        unsure=frozenset(forced).difference(map(slot_name, objects(raw.get("inputs")))),
+        unsure=frozenset(forced).difference(map(slot_name, slots)) if forced else frozenset(),
         promoted=promoted,
-        stale=_stale(raw, values, names, overruled),
+        stale=_stale(slots, values, names, overruled),
         declared=tuple(declarations(as_object(raw.get("properties")))),
     )
 
@@ -135,15 +137,13 @@ def _is_only_drawn(scope: Scope, node_id: str, raw: JsonObject) -> bool:
 
 def _follow_links(
     scope: Scope,
-    raw: JsonObject,
+    slots: list[JsonObject],
     linked: dict[str, Json],
     promoted: dict[str, Json],
     sources: set[str],
 ) -> None:
     """Add to `linked` and `promoted` what the links into a node's widgets bring."""
-    for slot in objects(raw.get("inputs")):
-        if slot.get("link") is None or not is_widget_slot(slot):
-            continue
+    for slot in filter(is_widget_slot, slots):
         link_id, name = as_id(slot.get("link")), slot_name(slot)
         if link_id not in scope.graph.links or name in linked:
             continue
@@ -158,19 +158,24 @@ def _follow_links(
                 sources.add(traced.source)
 
 
-def _tagged_texts(scope: Scope, raw: JsonObject, sources: set[str]) -> Iterator[tuple[str, Json]]:
+def _tagged_texts(
+    scope: Scope, slots: list[JsonObject], sources: set[str]
+) -> Iterator[tuple[str, Json]]:
     """Yield the texts with tags of LoRAs that come into inputs that stand for no widget."""
-    for slot in objects(raw.get("inputs")):
+    for slot in slots:
+        if slot.get("type") != "STRING" or is_widget_slot(slot):
+            continue
         link_id = as_id(slot.get("link"))
-        is_text = slot.get("type") == "STRING" and not is_widget_slot(slot)
-        traced = trace(scope, link_id) if is_text and link_id in scope.graph.links else None
+        traced = trace(scope, link_id) if link_id in scope.graph.links else None
         if traced and isinstance(traced.value, str) and LORA_TAG_START in traced.value:
             if traced.source:
                 sources.add(traced.source)
             yield slot_name(slot), traced.value
 
 
-def _widget_names(raw: JsonObject, values: tuple[Json, ...]) -> tuple[str, ...]:
+def _widget_names(
+    raw: JsonObject, slots: list[JsonObject], values: tuple[Json, ...]
+) -> tuple[str, ...]:
     """Return the names of a node's widgets by position, empty when the file does not tell.
 
     Newer files list every widget among the inputs, but for `control_after_generate`, which lies
@@ -180,15 +185,10 @@ def _widget_names(raw: JsonObject, values: tuple[Json, ...]) -> tuple[str, ...]:
     named = as_object(raw.get("widgets_values_named"))
     if named:
         return tuple(named) if len(named) == len(values) else ()
-    slots = tuple(slot_name(slot) for slot in objects(raw.get("inputs")) if _is_named_widget(slot))
-    for names in (slots, tuple(_with_controls(slots, values))):
-        if len(names) == len(values):
-            return names
-    return ()
-
-
-def _is_named_widget(slot: JsonObject) -> bool:
-    return isinstance(slot.get("widget"), dict)
+    names = tuple(slot_name(slot) for slot in slots if isinstance(slot.get("widget"), dict))
+    if names and len(names) < len(values):
+        names = tuple(_with_controls(names, values))
+    return names if len(names) == len(values) else ()
 
 
 def _with_controls(names: tuple[str, ...], values: tuple[Json, ...]) -> Iterator[str]:
@@ -203,7 +203,7 @@ def _with_controls(names: tuple[str, ...], values: tuple[Json, ...]) -> Iterator
 
 
 def _stale(
-    raw: JsonObject,
+    slots: list[JsonObject],
     values: tuple[Json, ...],
     names: tuple[str, ...],
     overruled: Mapping[str, Json],
@@ -218,12 +218,12 @@ def _stale(
     if names:
         return frozenset(at for at, name in enumerate(names) if name in overruled)
     texts = [at for at, value in enumerate(values) if isinstance(value, str)]
-    slots = {
+    named_texts = {
         slot_name(slot)
-        for slot in objects(raw.get("inputs"))
+        for slot in slots
         if slot.get("type") in _NAME_TYPES or isinstance(slot.get("type"), list)
     }
     replaced = {
-        name for name, value in overruled.items() if name in slots or isinstance(value, str)
+        name for name, value in overruled.items() if name in named_texts or isinstance(value, str)
     }
     return frozenset(texts) if len(replaced) >= len(texts) else frozenset()
