@@ -36,6 +36,7 @@ class Reuse(Enum):
     DAY = "those of the last day"
     MOMENT = "those of a moment ago"
     ALWAYS = "all"
+    NEVER = "none but those of this run, and also none where a hub fails"
 
 
 class Secret:

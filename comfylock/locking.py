@@ -2,7 +2,8 @@
 
 Rules:
     - A reference whose pin is in the lock keeps it, whatever has happened at the hubs since.
-    - A reference that the lock records as unresolved is not asked for again by itself.
+    - A reference that the lock records as unresolved (for want of a file, or because several fit)
+      is not asked for again by itself.
     - A reference whose look-up failed (network, server) is left out of the lock: the lock stays
       stale for it, so that the next run asks again.
     - A workflow that cannot be read keeps what the lock knew of it.
@@ -49,6 +50,10 @@ class Division:
     settled: Mapping[str, Pin]
     remembered: tuple[Requirement, ...]
     open: tuple[Requirement, ...]
+
+    def reopened(self) -> "Division":
+        """Return the same, with what the lock records as unresolved to be asked for again."""
+        return replace(self, remembered=(), open=(*self.open, *self.remembered))
 
 
 def divide(

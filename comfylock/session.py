@@ -41,7 +41,7 @@ from comfylock.hubs import Hub, Reuse, hub_from_environment
 from comfylock.inputs import Inputs, gather_inputs, relative_input
 from comfylock.inventory import Inventory
 from comfylock.lockfile.changes import Wanted
-from comfylock.lockfile.file import read_lock, read_lock_text, write_lock
+from comfylock.lockfile.file import read_lock, write_lock
 from comfylock.lockfile.model import Lock, Pin, unsafe_path_reason
 from comfylock.names import shown, split_key, unsafe_reason
 from comfylock.places import PROJECT_FILE, find_directories, find_lock
@@ -214,20 +214,11 @@ class Session:
         except LockMissingError:
             return None, ()
         except LockConflictError:
-            return self._merged_lock()
+            from comfylock.lockfile.merge import read_conflicted
+
+            merged = read_conflicted(self.lock_path)
+            return merged, (f"merge conflict in {self.lock_path.name} resolved",)
         return lock, lock.warnings
-
-    def _merged_lock(self) -> tuple[Lock, tuple[str, ...]]:
-        from comfylock.lockfile.merge import merge_conflicted
-
-        merged = merge_conflicted(read_lock_text(self.lock_path), self.lock_path.name)
-        if merged.conflicts:
-            raise LockConflictError(
-                "both sides of the merge pin these models, and differently:\n  "
-                + "\n  ".join(merged.conflicts),
-                hint="Keep one side of each by hand, or run `comfylock lock --rebuild`",
-            )
-        return merged.lock, (f"merge conflict in {self.lock_path.name} resolved",)
 
     def write_lock(self, lock: Lock) -> bool:
         """Write comfy.lock if its bytes change, and say whether they did."""
@@ -329,6 +320,11 @@ class Session:
         }
 
     # ------------------------------------------------------------------------ the hubs
+
+    @property
+    def asks_anew(self) -> bool:
+        """Whether no answer of the hubs that was kept before serves."""
+        return self._wishes.reuse is Reuse.NEVER
 
     def asking(self, requirements: "Sequence[Requirement]") -> "Asking":
         """Return where answers for these requirements come from; local files are hashed now."""

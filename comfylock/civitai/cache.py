@@ -79,9 +79,15 @@ class ResponseCache:
         self._reporter = reporter
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
+        self._of_this_run: set[str] = set()
 
     def get(self, request: str) -> Kept | None:
-        """Return what is kept for a request, however old, or ``None``."""
+        """Return what is kept for a request, however old, or ``None``.
+
+        Of what may not be reused at all nothing is returned, so that no fault falls back on it.
+        """
+        if self._reuse is Reuse.NEVER and request not in self._of_this_run:
+            return None
         rows = self._run(
             lambda database: database.execute(
                 "SELECT kept_at, body FROM answers WHERE request = ?", (request,)
@@ -99,7 +105,7 @@ class ResponseCache:
     def _is_fresh(self, age_s: float, limit_s: float) -> bool:
         if self._reuse is Reuse.MOMENT:
             limit_s = min(limit_s, MOMENT_S)
-        return self._reuse is Reuse.ALWAYS or 0 <= age_s < limit_s
+        return self._reuse in {Reuse.ALWAYS, Reuse.NEVER} or 0 <= age_s < limit_s
 
     def put(self, request: str, answer: object | None) -> None:
         """Keep an answer; ``None`` means that the API said "not found"."""
@@ -107,11 +113,13 @@ class ResponseCache:
         if answer is not None:
             packed = zlib.compress(json.dumps(answer, separators=(",", ":")).encode(), 1)
         row = (request, self._clock(), packed)
-        self._run(
+        done = self._run(
             lambda database: database.execute(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", row
             )
         )
+        if done is not None:  # a file that is busy keeps its older answer
+            self._of_this_run.add(request)
 
     def close(self) -> None:
         """Close the file; a later use opens it again."""

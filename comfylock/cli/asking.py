@@ -3,7 +3,13 @@
 import click
 
 from comfylock.cli.completing import complete_refs
-from comfylock.cli.options import global_options, json_option, object_info_option, option
+from comfylock.cli.options import (
+    global_options,
+    json_option,
+    object_info_option,
+    option,
+    refresh_option,
+)
 from comfylock.cli.output import finish, given, open_session
 
 
@@ -32,9 +38,10 @@ def scan(paths: tuple[str, ...], object_info: str | None, as_json: bool) -> int:
 @option(
     "--limit", type=click.IntRange(1, 1000), default=20, help="The most to show.  [default: 20]"
 )
+@refresh_option
 @json_option
 @global_options(with_variables=False)
-def search(text: str, types: tuple[str, ...], limit: int, as_json: bool) -> int:
+def search(text: str, types: tuple[str, ...], limit: int, refresh: bool, as_json: bool) -> int:
     """Look for files on Civitai: by name, hash of any kind, address, AIR, or words.
 
     Each line begins with what `comfylock pin` takes. Exit code 1: nothing is found.
@@ -42,25 +49,27 @@ def search(text: str, types: tuple[str, ...], limit: int, as_json: bool) -> int:
     from comfylock.operations.search import search as search_hub
     from comfylock.report.search import search_page
 
-    with open_session() as session:
+    with open_session(refresh=refresh) as session:
         page = search_page(search_hub(session, text, types, limit))
     return finish("search", page, session, as_json=as_json)
 
 
 @click.command()
 @click.argument("ref", shell_complete=complete_refs)
+@refresh_option
 @json_option
 @global_options(with_variables=False)
-def why(ref: str, as_json: bool) -> int:
+def why(ref: str, refresh: bool, as_json: bool) -> int:
     """Show who needs a model, how it was pinned, and what every kind of evidence says now.
 
-    Asks the hubs only what was never asked before. Exit code 1: REF is not known.
+    Asks the hubs only what was never asked before, unless told to --refresh. Exit code 1: REF is
+    not known.
     """
     from comfylock.hubs import Reuse
     from comfylock.operations.explain import why as explain
     from comfylock.report.explain import why_page
 
-    with open_session(reuse=Reuse.ALWAYS) as session:
+    with open_session(reuse=Reuse.ALWAYS, refresh=refresh) as session:
         page = why_page(explain(session, ref))
     return finish("why", page, session, as_json=as_json)
 

@@ -3,7 +3,7 @@
 import click
 
 from comfylock.cli.completing import complete_refs
-from comfylock.cli.options import global_options, json_option, option
+from comfylock.cli.options import global_options, json_option, option, refresh_option
 from comfylock.cli.output import finish, open_session
 
 
@@ -11,9 +11,10 @@ from comfylock.cli.output import finish, open_session
 @click.argument("ref", shell_complete=complete_refs)
 @click.argument("spec")
 @option("--sha256", metavar="HEX", help="The hash that goes with a plain https address.")
+@refresh_option
 @json_option
 @global_options(with_variables=False)
-def pin(ref: str, spec: str, sha256: str | None, as_json: bool) -> int:
+def pin(ref: str, spec: str, sha256: str | None, refresh: bool, as_json: bool) -> int:
     """Say which file a reference means, in comfylock.toml, and lock it.
 
     REF is a key such as loras/ink.safetensors, or as much of its end as is needed. SPEC is
@@ -24,16 +25,17 @@ def pin(ref: str, spec: str, sha256: str | None, as_json: bool) -> int:
     from comfylock.operations.choose import pin as pin_reference
     from comfylock.report.choose import chosen_page
 
-    with open_session() as session:
+    with open_session(refresh=refresh) as session:
         page = chosen_page(pin_reference(session, ref, spec, sha256))
     return finish("pin", page, session, as_json=as_json)
 
 
 @click.command()
 @click.argument("ref", shell_complete=complete_refs)
+@refresh_option
 @json_option
 @global_options(with_variables=False)
-def unpin(ref: str, as_json: bool) -> int:
+def unpin(ref: str, refresh: bool, as_json: bool) -> int:
     """Take back what comfylock.toml says of a reference, and lock it by evidence.
 
     REF may be a glob. Exit code 1: it is not pinned there, or nothing else pins it.
@@ -41,7 +43,7 @@ def unpin(ref: str, as_json: bool) -> int:
     from comfylock.operations.choose import unpin as unpin_references
     from comfylock.report.choose import chosen_page
 
-    with open_session() as session:
+    with open_session(refresh=refresh) as session:
         page = chosen_page(unpin_references(session, ref))
     return finish("unpin", page, session, as_json=as_json)
 

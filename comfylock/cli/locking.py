@@ -3,7 +3,13 @@
 import click
 
 from comfylock.cli.completing import complete_refs
-from comfylock.cli.options import global_options, json_option, object_info_option, option
+from comfylock.cli.options import (
+    global_options,
+    json_option,
+    object_info_option,
+    option,
+    refresh_option,
+)
 from comfylock.cli.output import close_reporter, finish, open_session
 from comfylock.cli.prompting import Questions, may_ask
 
@@ -23,6 +29,7 @@ from comfylock.cli.prompting import Questions, may_ask
 @option("--rebuild", is_flag=True, help="Ignore the old comfy.lock and ask anew.")
 @option("--inactive", is_flag=True, help="Also what is muted, bypassed or switched off.")
 @option("--no-hash-local", is_flag=True, help="Do not look at files in the models folders.")
+@refresh_option
 @object_info_option
 @json_option
 @global_options(with_variables=False)
@@ -35,14 +42,16 @@ def lock(
     rebuild: bool,
     inactive: bool,
     no_hash_local: bool,
+    refresh: bool,
     object_info: str | None,
     as_json: bool,
 ) -> int:
     """Pin every model that workflows need, in comfy.lock.
 
     PATHS are workflow files, folders or globs; they are added to the lock's inputs. Without PATHS
-    the recorded inputs are read again. A model that is pinned stays as it is. Exit code 1: a
-    model could not be pinned (the others are), or the lock is stale with --check.
+    the recorded inputs are read again. A model that is pinned stays as it is, and one that was not
+    found is asked for again by -P or --refresh only. Exit code 1: a model could not be pinned
+    (the others are), or the lock is stale with --check.
     """
     from comfylock.hubs import Reuse
     from comfylock.operations.freshness import check_lock
@@ -63,6 +72,7 @@ def lock(
         hash_local=not no_hash_local,
         object_info=object_info,
         reuse=Reuse.MOMENT if rebuild or orders else Reuse.DAY,
+        refresh=refresh and not check,
     ) as session:
         if check:
             page = check_lock_page(check_lock(session, paths))
@@ -80,9 +90,10 @@ def lock(
 @click.command()
 @click.argument("refs", nargs=-1, shell_complete=complete_refs)
 @option("--dry-run", is_flag=True, help="Write nothing; show what would change.")
+@refresh_option
 @json_option
 @global_options(with_variables=False)
-def update(refs: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
+def update(refs: tuple[str, ...], dry_run: bool, refresh: bool, as_json: bool) -> int:
     """Take newer versions of the same models, for the same base models.
 
     REFS are keys, globs, or REF=VERSION; without them all models are looked at. What is pinned in
@@ -97,21 +108,22 @@ def update(refs: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
 
     orders = tuple(map(parse_order, refs)) or EVERYTHING
     mode = LockMode.DRY_RUN if dry_run else LockMode.WRITE
-    with open_session(reuse=Reuse.MOMENT) as session:
+    with open_session(reuse=Reuse.MOMENT, refresh=refresh) as session:
         page = lock_page(lock_models(session, (), mode, OldLock.KEEP, orders), dry_run=dry_run)
     return finish("update", page, session, as_json=as_json)
 
 
 @click.command()
 @option("--exit-code", is_flag=True, help="End with 1 when something is outdated.")
+@refresh_option
 @json_option
 @global_options(with_variables=False)
-def outdated(exit_code: bool, as_json: bool) -> int:
+def outdated(exit_code: bool, refresh: bool, as_json: bool) -> int:
     """Show which locked models have a newer version for the same base model."""
     from comfylock.hubs import Reuse
     from comfylock.operations.upgrade import outdated as find_outdated
     from comfylock.report.upgrade import outdated_page
 
-    with open_session(reuse=Reuse.MOMENT) as session:
+    with open_session(reuse=Reuse.MOMENT, refresh=refresh) as session:
         page = outdated_page(find_outdated(session), exit_code=exit_code)
     return finish("outdated", page, session, as_json=as_json)

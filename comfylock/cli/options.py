@@ -113,6 +113,12 @@ object_info_option = option(
     help="What a running ComfyUI says of its nodes, for inputs that comfylock does not know.",
 )
 
+refresh_option = option(
+    "--refresh",
+    is_flag=True,
+    help="Ask the hubs anew, whatever they said before; not with --offline.",
+)
+
 json_option = option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 

@@ -14,6 +14,7 @@ from comfylock.progress import AnyReporter, make_reporter
 
 if TYPE_CHECKING:
     from comfylock.events import Reporter
+    from comfylock.hubs import Reuse
     from comfylock.report.page import Page
     from comfylock.session import Session
 
@@ -23,15 +24,20 @@ def given(name: str, *, default: Any) -> Any:
     return kept_options(click.get_current_context()).get(name, default)
 
 
-def open_session(reporter: "Reporter | None" = None, **wishes: Any) -> "Session":
+def open_session(
+    reporter: "Reporter | None" = None, *, refresh: bool = False, **wishes: Any
+) -> "Session":
     """Return the session that the global options and a command's own wishes describe.
 
     Args:
         reporter: told of what happens, in place of bars or lines on stderr.
+        refresh: no answer that was kept before may serve.
         **wishes: fields of `session.Wishes`.
     """
     from comfylock.session import Session, Wishes
 
+    if refresh:
+        wishes["reuse"] = _refreshing()
     directory = Path(given("directory", default=Path()))
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a folder", hint="Check the path given with -C")
@@ -47,6 +53,17 @@ def open_session(reporter: "Reporter | None" = None, **wishes: Any) -> "Session"
         os.environ,
         reporter or _reporter(),
     )
+
+
+def _refreshing() -> "Reuse":
+    from comfylock.hubs import Reuse
+
+    if given("offline", default=False):
+        raise UsageError(
+            "--refresh asks the hubs anew, and --offline forbids it",
+            hint="Leave one of them out; COMFYLOCK_REFRESH and COMFYLOCK_OFFLINE count as well",
+        )
+    return Reuse.NEVER
 
 
 def _reporter() -> AnyReporter:

@@ -9,10 +9,11 @@ first answer.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 from comfylock.errors import ComfylockError, LockConflictError
-from comfylock.lockfile.file import parse_lock
+from comfylock.lockfile.file import parse_lock, read_lock_text
 from comfylock.lockfile.model import Dangling, Lock, Pin, Unknown, WorkflowEntry
 from comfylock.names import collision_form
 
@@ -74,6 +75,23 @@ def _senseless(reason: str) -> LockConflictError:
         f"the merge conflict cannot be read: {reason}",
         hint="Take one side from version control, then run `comfylock lock`.",
     )
+
+
+def read_conflicted(path: Path) -> Lock:
+    """Return the lock in a file with conflict markers, both sides merged.
+
+    Raises:
+        LockMissingError, LockInvalidError, LockVersionError: as `read_lock`.
+        LockConflictError: both sides pin a model, and differently, or the markers make no sense.
+    """
+    merged = merge_conflicted(read_lock_text(path), path.name)
+    if merged.conflicts:
+        raise LockConflictError(
+            "both sides of the merge pin these models, and differently:\n  "
+            + "\n  ".join(merged.conflicts),
+            hint="Keep one side of each by hand, or run `comfylock lock --rebuild`",
+        )
+    return merged.lock
 
 
 def merge_conflicted(text: str, name: str) -> Merged:

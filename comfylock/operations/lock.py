@@ -86,6 +86,9 @@ def lock(
 ) -> Locked:
     """Pin every model that the workflows need.
 
+    A session that takes no answer of before also asks again for what the lock records as
+    unresolved; what is pinned moves only by an order.
+
     Args:
         session: the world.
         paths: inputs that are named now; they are added to the lock's.
@@ -103,6 +106,8 @@ def lock(
     reading = session.read_workflows(inputs.read)
     requirements = session.requirements(reading.all_references)
     division = divide(requirements, old, session.project.models, session.has_local_file)
+    if session.asks_anew:
+        division = division.reopened()
     division, upgraded = _upgraded(session, division, orders)
     answers = resolve_all(division.open, old, session.asking(division.open))
     held = _held(answers.pins, previous) if old is None else {}

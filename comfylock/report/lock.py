@@ -92,7 +92,8 @@ def _remembered_problem(requirement: Requirement) -> Problem:
         slug="unresolved",
         ref=requirement.key,
         message="not pinned by an earlier run, and not asked for again",
-        hint="`comfylock lock -P REF` asks again, and `comfylock why REF` says what was tried",
+        hint="`comfylock lock -P REF` asks again, `--refresh` for all that is open, and "
+        "`comfylock why REF` says what was tried",
     )
 
 
