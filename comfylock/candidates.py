@@ -304,9 +304,9 @@ class Nobody:
         """Refuse: nobody knows."""
         raise _offline(f"whether Civitai has {shown(file_name)} for {folder}")
 
-    def search_text(self, text: str) -> tuple[Artifact, ...]:
+    def search_alike(self, file_name: str, folder: str) -> tuple[Artifact, ...]:
         """Refuse: nobody knows."""
-        raise _offline(f"what Civitai has for {shown(text)}")
+        raise _offline(f"what Civitai has like {shown(file_name)} for {folder}")
 
 
 class NoRepositories:

@@ -9,12 +9,12 @@ Rules:
     - A workflow that cannot be read keeps what the lock knew of it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from comfylock.artifacts import Candidate
-from comfylock.candidates import follows
+from comfylock.candidates import follows, hinted_digests
 from comfylock.config import ModelWish
 from comfylock.errors import FetchError, Problem
 from comfylock.events import Reporter, Stepped
@@ -34,7 +34,8 @@ from comfylock.references import Requirement
 from comfylock.resolve import Ambiguous, Catalogs, LocalMatch, Resolved, Unresolved, resolve
 from comfylock.workers import side_by_side
 
-_LOOK_UPS_AT_ONCE = 8
+#: More than there are requests at once: a thread may wait for what another one is asking.
+_LOOK_UPS_AT_ONCE = 24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,6 +169,29 @@ class Asking:
     wishes: Mapping[str, ModelWish]
     rungs: tuple[str, ...]
     reporter: Reporter
+
+
+def digests_to_look_up(
+    requirements: Iterable[Requirement],
+    local: Mapping[str, LocalMatch],
+    wishes: Mapping[str, ModelWish],
+    rungs: Collection[str],
+) -> tuple[str, ...]:
+    """Return the SHA-256 digests that the ladder will want to know of, sorted.
+
+    Those of the user's own files and those that workflows state; of what the user has a word on
+    none is looked up.
+    """
+    found: set[str] = set()
+    for requirement in requirements:
+        match = local.get(requirement.key)
+        if requirement.key in wishes:
+            continue
+        if match is not None and match.digests.sha256 and "hash" in rungs:
+            found.add(match.digests.sha256)
+        if "embedded" in rungs:
+            found |= hinted_digests(requirement)
+    return tuple(sorted(found))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,7 +30,6 @@ from comfylock.candidates import (
 from comfylock.config import ModelWish
 from comfylock.errors import FetchError
 from comfylock.lockfile.model import Evidence, Pin
-from comfylock.matching import name_words
 from comfylock.names import extension, is_pickle, shown
 from comfylock.references import Requirement
 from comfylock.rungs.case import (
@@ -208,12 +207,9 @@ def _given_up(case: Case, misses: tuple[Miss, ...], *, may_propose: bool) -> Unr
 
 def _proposals(case: Case) -> tuple[Artifact, ...]:
     """Return files with like names; without an answer there are none to propose."""
-    words = " ".join(name_words(stem(case.requirement.name)))
-    if not words:
-        return ()
+    name, folder = case.requirement.name, case.requirement.folder
     try:
-        found = oldest_first(case.catalogs.civitai.search_text(words))
+        found = oldest_first(case.catalogs.civitai.search_alike(name, folder))
     except FetchError:
         return ()
-    fitting = [one for one in found if belongs(one, case.requirement.folder)]
-    return most_alike_first(case.requirement.name, fitting)
+    return most_alike_first(name, [one for one in found if belongs(one, folder)])

@@ -329,11 +329,13 @@ class Session:
     def asking(self, requirements: "Sequence[Requirement]") -> "Asking":
         """Return where answers for these requirements come from; local files are hashed now."""
         from comfylock.known import load_known_files
-        from comfylock.locking import Asking
+        from comfylock.locking import Asking, digests_to_look_up
         from comfylock.resolve import Catalogs
 
         local = self._local_matches(requirements) if self._wishes.hash_local else {}
-        digests = [match.digests.sha256 for match in local.values() if match.digests.sha256]
+        digests = digests_to_look_up(
+            requirements, local, self.project.models, self.settings.evidence
+        )
         if digests:
             # All in one request; the answers are kept, so that each look-up finds its own.
             with suppress(FetchError):

@@ -1,5 +1,6 @@
 """Many small tasks side by side, such that an interrupt ends them at once."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -22,3 +23,16 @@ def side_by_side(
         yield from pool.map(function, items)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Turns:
+    """One thread at a time for each key: who comes second finds what the first one has left."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[str, threading.RLock] = {}
+
+    def of(self, key: str) -> threading.RLock:
+        """Return what is held while something is done for a key; who holds it may take it again."""
+        with self._guard:
+            return self._locks.setdefault(key, threading.RLock())

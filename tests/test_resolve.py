@@ -107,8 +107,8 @@ class Shelf:
         self._ask("name")
         return tuple(one for one in self.artifacts if same_name(file_name, one.file_name))
 
-    def search_text(self, text: str) -> tuple[Artifact, ...]:
-        self._ask("text")
+    def search_alike(self, file_name: str, folder: str) -> tuple[Artifact, ...]:
+        self._ask("alike")
         return self.artifacts
 
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from comfylock.web.origins import Origin, checked_address, hub_keys, next_addres
 from comfylock.web.transport import Onward, Request, Transport
 from comfylock.web.waiting import Waiting, backoff_s
 from comfylock.web.wire import proxy_of
+from comfylock.workers import side_by_side
 
 KEY = "canary-7f3a9c"
 
@@ -76,7 +78,10 @@ class Server:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Listening(ThreadingHTTPServer):
+            request_queue_size = 64
+
+        self._server = Listening(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -328,6 +333,28 @@ def test_offline_asks_nobody():
         with pytest.raises(OfflineError):
             web.get_json(f"{hub.url}/a")
         assert hub.seen == []
+
+
+def test_at_most_eight_questions_are_open_at_once():
+    """More threads than that may have one; a host is asked no more at a time."""
+    guard, full = threading.Lock(), threading.Barrier(8)
+    open_now, most = 0, 0
+
+    def answer(_: str) -> Answer:
+        nonlocal open_now, most
+        with guard:
+            open_now += 1
+            most = max(most, open_now)
+        full.wait(timeout=10)
+        time.sleep(0.05)  # a ninth would be here by now
+        with guard:
+            open_now -= 1
+        return Answer()
+
+    with serving(answer) as [hub], transport() as web:
+        paths = [f"{hub.url}/{number}" for number in range(24)]
+        assert list(side_by_side(web.get_json, paths, workers=24)) == [{}] * 24
+    assert most == 8
 
 
 # What answers mean

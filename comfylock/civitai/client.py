@@ -22,15 +22,18 @@ from comfylock.civitai.payloads import (
 )
 from comfylock.civitai.queries import (
     Query,
-    Stage,
-    keeps_raw_names,
+    is_covered,
+    must_be_asked,
+    plan_alike,
     plan_queries,
     plan_text,
 )
 from comfylock.errors import FetchError, GoneError, ServerError
 from comfylock.events import Reporter, Warned
+from comfylock.workers import Turns
 
 BATCH = 100
+_PAGES_AT_HAND = 32  # of about half a megabyte each
 _SHORT_HASHES = (8, 10, 12, 64)
 
 
@@ -64,6 +67,8 @@ class CivitaiClient:
         self._base = f"{base_url.rstrip('/')}/api/v1"
         self._reporter = reporter
         self._warned: set[str] = set()
+        self._turns = Turns()
+        self._at_hand: dict[str, SearchPage] = {}
 
     def by_hashes(self, sha256: Sequence[str]) -> Mapping[str, tuple[ModelVersion, ...]]:
         """Return the versions that hold files of these contents, by lower-case digest.
@@ -111,20 +116,41 @@ class CivitaiClient:
     def search_name(self, file_name: str, folder: str) -> tuple[Artifact, ...]:
         """Return every file of exactly this name (case aside) that belongs into the folder.
 
-        Oldest first. Questions go on until one stage has found something; where uploaders choose
-        the names, two models may share one, so there more questions are always asked.
+        Oldest first. Of the planned questions those are asked that must be, and further ones
+        until one has found something.
 
         Raises:
             FetchError: the API failed and nothing old is known; a partial search is no answer.
         """
         found: list[Artifact] = []
+        complete: list[Query] = []
         for query in plan_queries(file_name, folder):
-            if not found or query.stage is Stage.MAIN or _goes_on(query, folder):
-                found += [
-                    one
-                    for one in self._files(query)
-                    if same_name(file_name, one.file_name) and belongs(one, folder)
-                ]
+            if not must_be_asked(query, folder) and (
+                found or any(is_covered(query, by) for by in complete)
+            ):
+                continue
+            pages = self._pages(query)
+            if pages[-1].cursor is None:
+                complete.append(query)
+            found += [
+                one
+                for one in _files_on(pages)
+                if same_name(file_name, one.file_name) and belongs(one, folder)
+            ]
+        return oldest_first(found)
+
+    def search_alike(self, file_name: str, folder: str) -> tuple[Artifact, ...]:
+        """Return files that may have names like this one; none of them is meant for certain.
+
+        Raises:
+            FetchError: the API failed and nothing old is known.
+        """
+        found: list[Artifact] = []
+        for wide, sharp in plan_alike(file_name, folder):
+            pages = self._pages(wide)
+            if pages[-1].cursor is not None and sharp.words != wide.words:
+                pages = self._pages(sharp)
+            found += _files_on(pages)
         return oldest_first(found)
 
     def search_text(self, text: str) -> tuple[Artifact, ...]:
@@ -140,7 +166,9 @@ class CivitaiClient:
         if len(text) in _SHORT_HASHES and all(c in "0123456789abcdefABCDEF" for c in text):
             answer = self._answer(f"{self._base}/model-versions/by-hash/{text.upper()}")
             return oldest_first(_files_of([answer])) if answer is not None else ()
-        return tuple(artifact for query in plan_text(text) for artifact in self._files(query))
+        return tuple(
+            artifact for query in plan_text(text) for artifact in _files_on(self._pages(query))
+        )
 
     def _at(self, address: CivitaiAddress) -> tuple[Artifact, ...]:
         if address.version is not None:
@@ -153,20 +181,36 @@ class CivitaiClient:
         page = parse_search(self._answer(f"{self._base}/models", params))
         return tuple(file for version in page.versions for file in version.files)
 
-    def _files(self, query: Query) -> Iterator[Artifact]:
-        for page in self._pages(query):
-            for version in page.versions:
-                yield from version.files
+    def _pages(self, query: Query) -> list[SearchPage]:
+        """Return pages up to the query's limit; an empty page is not the end, a lost cursor is.
 
-    def _pages(self, query: Query) -> Iterator[SearchPage]:
-        """Yield pages up to the query's limit; an empty page is not the end, a lost cursor is."""
+        The last one has no cursor if the answer came to its end.
+        """
+        pages: list[SearchPage] = []
         cursor: str | None = None
-        for _ in range(query.pages):
-            page = parse_search(self._answer(f"{self._base}/models", query.params(cursor)))
-            yield page
+        while len(pages) < query.pages:
+            page = self._page(query, cursor)
+            pages.append(page)
             if page.cursor is None or page.cursor == cursor:
-                return
+                break
             cursor = page.cursor
+        return pages
+
+    def _page(self, query: Query, cursor: str | None) -> SearchPage:
+        """Return one page; many names have the same words, and it is read once for all of them."""
+        url, params = f"{self._base}/models", query.params(cursor)
+        request = _request_key(url, params)
+        with self._turns.of(request):
+            page = self._at_hand.get(request)
+            if page is None:
+                page = parse_search(self._answer(url, params))
+                self._keep_at_hand(request, page)
+        return page
+
+    def _keep_at_hand(self, request: str, page: SearchPage) -> None:
+        if len(self._at_hand) >= _PAGES_AT_HAND:
+            self._at_hand.pop(next(iter(self._at_hand)), None)
+        self._at_hand[request] = page
 
     def _asked_by_hashes(
         self, digests: Sequence[str], kept: Mapping[str, Kept | None]
@@ -208,19 +252,23 @@ class CivitaiClient:
             return []
 
     def _answer(self, url: str, params: Sequence[tuple[str, str]] = ()) -> object | None:
-        """Return an answer, from the cache where it is fresh; ``None`` for "not found"."""
+        """Return an answer, from the cache where it is fresh; ``None`` for "not found".
+
+        What several threads want to know at once is asked once.
+        """
         request = _request_key(url, params)
-        kept = self._cache.get(request)
-        if kept is not None and kept.is_fresh:
-            return kept.answer
-        try:
-            answer: object | None = _sound(slimmed(self._api.get_json(url, params)), url)
-        except GoneError:
-            answer = None
-        except FetchError as error:
-            return self._old(kept, error)
-        self._cache.put(request, answer)
-        return answer
+        with self._turns.of(request):
+            kept = self._cache.get(request)
+            if kept is not None and kept.is_fresh:
+                return kept.answer
+            try:
+                answer: object | None = _sound(slimmed(self._api.get_json(url, params)), url)
+            except GoneError:
+                answer = None
+            except FetchError as error:
+                return self._old(kept, error)
+            self._cache.put(request, answer)
+            return answer
 
     def _old(self, kept: Kept | None, error: FetchError) -> object | None:
         """Return an old answer with a warning, or raise what kept us from a new one.
@@ -269,8 +317,10 @@ def age_in_words(seconds: float) -> str:
     return "less than a minute old" if seconds >= 0 else "of unknown age"
 
 
-def _goes_on(query: Query, folder: str) -> bool:
-    return query.stage is Stage.OTHER and keeps_raw_names(folder)
+def _files_on(pages: Iterable[SearchPage]) -> Iterator[Artifact]:
+    for page in pages:
+        for version in page.versions:
+            yield from version.files
 
 
 def _request_key(url: str, params: Sequence[tuple[str, str]]) -> str:

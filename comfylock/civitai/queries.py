@@ -68,9 +68,17 @@ class Query:
     pages: int
     stage: Stage
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words as the index compares them."""
+        return tuple(self.text.lower().split())
+
     def params(self, cursor: str | None = None) -> list[tuple[str, str]]:
-        """Return the query parameters; `types` is repeated, a comma is not understood."""
-        params = [("query", self.text), *(("types", one) for one in self.types)]
+        """Return the query parameters; `types` is repeated, a comma is not understood.
+
+        The index knows no case: ``Wan`` and ``wan`` are one question, asked once.
+        """
+        params = [("query", self.text.lower()), *(("types", one) for one in self.types)]
         if self.mode is Mode.ALL_RATINGS:
             params.append(("nsfw", "true"))
         params.append(("limit", str(PAGE_SIZE)))
@@ -94,6 +102,48 @@ def plan_queries(file_name: str, folder: str) -> tuple[Query, ...]:
     if types and texts:
         plan += _both_modes(texts[0], (), Stage.LAST)
     return tuple(plan)
+
+
+def must_be_asked(query: Query, folder: str) -> bool:
+    """Say whether a question is asked although a file of the name has been found already.
+
+    A name pins only if one content has it, so what could show another content may not be left
+    out: neither the second browsing mode, which is the only one that shows some models, nor further
+    pages, as an override gives any model's file any name, nor, where uploaders choose the names,
+    the models whose name lacks the first word. Fewer words and no types are asked where nothing
+    has been found: they look farther away, and nothing limits how far one could look.
+    """
+    return query.stage is Stage.MAIN or (query.stage is Stage.OTHER and keeps_raw_names(folder))
+
+
+def is_covered(query: Query, by: Query) -> bool:
+    """Say whether a complete answer to `by` holds all that a narrower question could show.
+
+    The search drops words from the end until the first is left, so an answer that came to its end
+    holds every model with the first word. Two things a question of two words finds besides: its
+    last word also matches as a beginning, and two words also match as one. That is little enough
+    for a question that is only asked in the hope of more, and none that `must_be_asked` is spared.
+    """
+    return (
+        query.mode is by.mode
+        and len(query.words) > 1
+        and query.words[0] == by.words[0]
+        and (not by.types or set(query.types) == set(by.types))
+    )
+
+
+def plan_alike(file_name: str, folder: str) -> tuple[tuple[Query, Query], ...]:
+    """Return the questions for files with like names, by browsing mode: a wide and a sharp one.
+
+    The wide one is the last that was asked for the name itself; the sharp one, all words of the
+    name, puts the likes of it first where there are more than a page holds.
+    """
+    wide = next(iter(_texts(stem(file_name), folder)), "")
+    sharp = " ".join(name_words(stem(file_name))[:_MAX_WORDS])
+    if not wide or not sharp:
+        return ()
+    pairs = zip(_both_modes(wide, (), Stage.LAST), _both_modes(sharp, (), Stage.LAST), strict=True)
+    return tuple(pairs)
 
 
 def _stages(texts: Sequence[str]) -> Iterator[Stage]:
@@ -126,10 +176,12 @@ def _texts(file_stem: str, folder: str) -> tuple[str, ...]:
     named = file_stem if raw else (file_stem.strip("_").partition("_")[0] or file_stem)
     words = name_words(named)[:_MAX_WORDS]
     fewer = [words[:2], words[:1]]
-    later = [words[1:]] if raw and len(words) > 1 and _says_something(words[1:]) else []
+    later = [_from_a_telling_word(words[1:])] if raw else []
     chosen = [" ".join(some) for some in (words, *fewer, *later) if some]
     return tuple(dict.fromkeys(text for text in chosen if text))
 
 
-def _says_something(words: tuple[str, ...]) -> bool:
-    return any(len(word) >= _SHORTEST_WORD for word in words)
+def _from_a_telling_word(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words from the first that says something: the search insists on the first."""
+    telling = (place for place, word in enumerate(words) if len(word) >= _SHORTEST_WORD)
+    return words[next(telling, len(words)) :]

@@ -20,8 +20,6 @@ Sources: huggingface_hub ``hf_api.py`` (``/api/models/{repo}/revision/{revision}
 """
 
 import hashlib
-import threading
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -41,6 +39,7 @@ from comfylock.huggingface.payloads import (
 )
 from comfylock.names import basename, shown
 from comfylock.web.hubfaults import UnseenError
+from comfylock.workers import Turns
 
 _LARGEST_SMALL_FILE = 32 * 1024 * 1024
 
@@ -126,7 +125,8 @@ class HuggingFaceClient:
         self._base = f"{base_url.rstrip('/')}/api/models"
         self._reporter = reporter
         self._warned: set[str] = set()
-        self._asked_by_one = defaultdict[str, threading.Lock](threading.Lock)
+        self._turns = Turns()
+        self._unseen: set[str] = set()
 
     def file_at(self, address: HuggingFaceAddress) -> HostedFile | None:
         """Return a file as the commit holds it that its revision is at now.
@@ -151,7 +151,9 @@ class HuggingFaceClient:
 
     def _commit(self, address: HuggingFaceAddress) -> str | None:
         url = f"{self._base}/{address.repo}/revision/{quote(address.revision, safe='')}"
-        with self._asked_by_one[url]:
+        with self._turns.of(url):
+            if url in self._unseen:
+                return None
             kept = self._answers.get(f"GET {url}")
             if kept is not None and kept.is_fresh:
                 return parse_commit(kept.answer)
@@ -159,7 +161,9 @@ class HuggingFaceClient:
             try:
                 commit = self._head(url)
             except UnseenError:
-                return None  # not kept: with a key it may be there a minute later
+                # Kept for this run only: with a key it may be there a minute later.
+                self._unseen.add(url)
+                return None
             except GoneError:
                 pass
             except FetchError as error:

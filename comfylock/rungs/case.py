@@ -40,8 +40,8 @@ class Catalog(Protocol):
         """Return every file of exactly this name (case aside) of a kind that the folder holds."""
         ...
 
-    def search_text(self, text: str) -> tuple[Artifact, ...]:
-        """Return files that may have to do with a text."""
+    def search_alike(self, file_name: str, folder: str) -> tuple[Artifact, ...]:
+        """Return files that may have names like this one, in no order that means anything."""
         ...
 
 

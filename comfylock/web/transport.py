@@ -8,10 +8,12 @@ Rules, each forced by how Civitai and its storage behave:
 - Answers of the API are JSON of at most 64 MiB; a web page there is a fault of the server.
 - 5xx and network faults are tried four times, 429 likewise unless it speaks of the quota or of
   paging. A download is never retried here: who downloads knows what it already has.
+- At most eight questions to one host at once, however many threads have one.
 """
 
 import json
 import threading
+from collections import defaultdict
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,6 +61,7 @@ MAX_HOPS = 10
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 TRIES = 4
+QUESTIONS_AT_ONCE = 8
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -155,6 +158,9 @@ class Transport:
         self._client: httpx.Client | None = None
         self._lock = threading.Lock()
         self._unreachable: dict[str, str] = {}
+        self._slots = defaultdict[str, threading.Semaphore](
+            lambda: threading.Semaphore(QUESTIONS_AT_ONCE)
+        )
 
     @property
     def offline(self) -> bool:
@@ -222,13 +228,18 @@ class Transport:
         for attempt in range(TRIES):
             self._refuse_unreachable(host)
             try:
-                return self._ask_once(request)
+                with self._slot(host):
+                    return self._ask_once(request)
             except PassingError as error:
                 if attempt + 1 == TRIES:
                     self._remember(host, error)
                     raise
                 self._hold_back(host, attempt, error)
         raise AssertionError("the last try returns or raises")
+
+    def _slot(self, host: str) -> threading.Semaphore:
+        with self._lock:
+            return self._slots[host]
 
     def _ask_once(self, request: Request) -> object:
         with self.stream(request) as reply:

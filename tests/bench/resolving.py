@@ -47,7 +47,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="comfylock-names-") as folder:
         keys = real_keys(Path(folder), options.workflows)[: options.count]
         wrong = among_decoys(Path(folder) / "decoys", keys)
-        costs(Path(folder) / "costs", keys[:120])
+        costs(Path(folder) / "named", keys[:120], found=True)
+        costs(Path(folder) / "nowhere", keys[:120], found=False)
     return 1 if wrong else 0
 
 
@@ -204,13 +205,12 @@ def variables_of(project: Path, civitai: str, hugging_face: str) -> dict[str, st
     }
 
 
-def costs(project: Path, keys: Sequence[str]) -> None:
+def costs(project: Path, keys: Sequence[str], *, found: bool) -> None:
     """Lock 50 workflows of six references each: requests and seconds, cold, warm and unchanged."""
     (project / "workflows").mkdir(parents=True)
     (project / "models").mkdir()
-    catalogue = Catalogue.of(
-        [each for number, key in enumerate(keys) for each in shelf(number, key, "name")]
-    )
+    shelves = [each for number, key in enumerate(keys) for each in shelf(number, key, "name")]
+    catalogue = Catalogue.of(shelves if found else [])
     for each in catalogue.models:  # the site has its hashes before anyone asks
         for one in (held for shown in each.versions for held in shown.files):
             assert one.sha256
@@ -219,7 +219,8 @@ def costs(project: Path, keys: Sequence[str]) -> None:
         nodes = [node(index, key, "name", "") for index, key in enumerate(picked)]
         workflow = {"version": 0.4, "nodes": nodes, "links": []}
         (project / "workflows" / f"{number:02}.json").write_text(json.dumps(workflow), "utf-8")
-    print(f"\n50 workflows, 300 references, {len(keys)} models, 100 ms a request")
+    what = "by name alone" if found else "that are nowhere"
+    print(f"\n50 workflows, 300 references, {len(keys)} models {what}, 100 ms a request")
     with Standin(catalogue) as hub, HuggingFaceStandin(Shelves.of()) as other:
         hub.configure(latency_s=0.1)
         variables = variables_of(project, hub.url, other.url)

@@ -62,9 +62,18 @@ def document_of(model: CatalogueModel) -> Document | None:
     )
 
 
-def hits(query: str, models: Iterable[CatalogueModel]) -> list[CatalogueModel]:
+def hits(query: str, models: Sequence[CatalogueModel]) -> Sequence[CatalogueModel]:
     """Return the matching models: most words first, then best attribute, then most thumbs-up."""
     asked = words_of(query)[:_MAX_WORDS]
+    kept = _HITS.get((id(models), asked))
+    if kept is None or kept[0] is not models:
+        if len(_HITS) >= _MOST_HITS_KEPT:
+            _HITS.clear()
+        kept = _HITS[id(models), asked] = (models, _ranked(asked, models))
+    return kept[1]
+
+
+def _ranked(asked: tuple[str, ...], models: Iterable[CatalogueModel]) -> list[CatalogueModel]:
     ranked: list[tuple[tuple[int, int, int, int], CatalogueModel]] = []
     for document in filter(None, map(_indexed, models)):
         matched, cost = match(asked, document)
@@ -73,6 +82,12 @@ def hits(query: str, models: Iterable[CatalogueModel]) -> list[CatalogueModel]:
             ranked.append(((-matched, cost, -model.stats.thumbs_up, model.id), model))
     return [model for _, model in sorted(ranked, key=lambda pair: pair[0])]
 
+
+#: Every question comes in both browsing modes; catalogues never change.
+_HITS: Final[
+    dict[tuple[int, tuple[str, ...]], tuple[Sequence[CatalogueModel], Sequence[CatalogueModel]]]
+] = {}
+_MOST_HITS_KEPT: Final = 256
 
 #: By identity: models never change, and hashing one would cost more than this saves.
 _INDEX: Final[dict[int, tuple[CatalogueModel, Document | None]]] = {}
