@@ -12,11 +12,12 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from comfylock.artifacts import CivitaiSource
 from comfylock.disk.alias import leads_to, link_alias
+from comfylock.disk.copies import Copies
 from comfylock.disk.download import receive
 from comfylock.disk.faults import disk_fault
 from comfylock.disk.hashcache import HashCache, stat_of
@@ -34,7 +35,7 @@ from comfylock.disk.place import (
     require_way,
 )
 from comfylock.disk.removal import remove_placed
-from comfylock.disk.streams import Receiving
+from comfylock.disk.streams import OtherLengthError, Receiving
 from comfylock.disk.traces import Traces
 from comfylock.errors import (
     BusyError,
@@ -50,11 +51,12 @@ from comfylock.errors import (
     StoppedError,
     UnsafePathError,
 )
-from comfylock.events import Finished, Planned, Started
+from comfylock.events import Finished, Measured, Planned, Started, Warned
 from comfylock.hashes import Digests, needed_to_check
 from comfylock.inventory import FileStat, LocalFile
-from comfylock.lockfile.model import Pin
+from comfylock.lengths import correction, link_in, linked_instead, may_lie_elsewhere, refusal
 from comfylock.names import is_alias
+from comfylock.outcomes import Outcome, Status, ended, failed, still_needed
 from comfylock.plan import (
     Action,
     Blocked,
@@ -67,7 +69,6 @@ from comfylock.plan import (
     bytes_of,
     filling_of,
     key_of,
-    name_of,
     target_of,
 )
 from comfylock.settings import LinkMode
@@ -80,37 +81,6 @@ _OF_ONE_SPOT = (PathOccupiedError, UnsafePathError, PermissionDeniedError, BusyE
 _OF_ANOTHER_RUN = (PathOccupiedError, BusyError)
 
 
-class Status(StrEnum):
-    """How an action ended."""
-
-    DONE = "done"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
-    """What came of one action.
-
-    Attributes:
-        ref: the key of the model or alias.
-        action: the action's name.
-        status: how it ended.
-        path: where the file lies, or would lie.
-        bytes: how many bytes the action was to fetch.
-        problem: why it failed or was skipped.
-        moved_aside: where the file that made way is now.
-    """
-
-    ref: str
-    action: str
-    status: Status
-    path: Path
-    bytes: int = 0
-    problem: Problem | None = None
-    moved_aside: Path | None = None
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workplace:
     """What actions need of the world.
@@ -121,6 +91,7 @@ class Workplace:
         guard: one thread at a time at the cache.
         receiving: where bytes come from, who is told, and the signal to stop.
         link_mode: how links are made.
+        roots: gives the folders that a model may lie in under another name.
     """
 
     destination: Callable[[str], Destination]
@@ -128,6 +99,7 @@ class Workplace:
     guard: threading.Lock
     receiving: Receiving
     link_mode: LinkMode
+    roots: Callable[[], Sequence[Path]]
 
 
 def apply_plan(plan: Plan, workplace: Workplace, jobs: int) -> tuple[Outcome, ...]:
@@ -181,6 +153,8 @@ class _Crew:
 
     def __init__(self, workplace: Workplace) -> None:
         self._workplace = workplace
+        reporter = workplace.receiving.reporter
+        self._copies = Copies(workplace.roots, workplace.cache, workplace.guard, reporter)
         self._outcomes: dict[str, Outcome] = {}
         self._errors: dict[str, ComfylockError] = {}
         self._brought: dict[str, LocalFile] = {}
@@ -208,7 +182,7 @@ class _Crew:
                 return
             needing = [pin for pin in lacking if pin.digests.agrees(action.file.digests)]
             self._outcomes[action.ref] = (
-                _still_needed(action, needing[0]) if needing else self._removed(action)
+                still_needed(action, needing[0]) if needing else self._removed(action)
             )
 
     def _removed(self, action: Remove) -> Outcome:
@@ -219,25 +193,25 @@ class _Crew:
             with _told(action):
                 stat = remove_placed(self._workplace.destination(action.ref), seen)
         except ComfylockError as error:
-            reporter.on(_failed(action, error))
-            return _ended(action, Status.FAILED, error.problem(action.ref))
+            reporter.on(failed(action, error))
+            return ended(action, Status.FAILED, error.problem(action.ref))
         self._touched(seen.stat, stat)
         reporter.on(Finished(ref=action.ref, succeeded=True))
-        return _ended(action, Status.DONE, None)
+        return ended(action, Status.DONE, None)
 
     def outcome(self, action: Action) -> Outcome:
         """Return what came of an action; one that never ran was interrupted."""
         if isinstance(action, Blocked):
-            return _ended(action, Status.FAILED, action.problem)
+            return ended(action, Status.FAILED, action.problem)
         if isinstance(action, Keep):
-            return _ended(action, Status.DONE, None)
+            return ended(action, Status.DONE, None)
         stopped = StoppedError("stopped").problem(key_of(action))
-        return self._outcomes.get(key_of(action)) or _ended(action, Status.SKIPPED, stopped)
+        return self._outcomes.get(key_of(action)) or ended(action, Status.SKIPPED, stopped)
 
     def _tried(self, action: Work) -> Outcome:
         hindrance = self._hindrance(action)
         if hindrance is not None:
-            return _ended(action, Status.SKIPPED, hindrance)
+            return ended(action, Status.SKIPPED, hindrance)
         reporter = self._workplace.receiving.reporter
         try:
             with _told(action):
@@ -245,11 +219,11 @@ class _Crew:
         except ComfylockError as error:
             if isinstance(error, _OF_ANOTHER_RUN) and self._is_there(action):
                 reporter.on(Finished(ref=action.pin.key, succeeded=True))
-                return _ended(action, Status.DONE, None)
-            reporter.on(_failed(action, error))
+                return ended(action, Status.DONE, None)
+            reporter.on(failed(action, error))
             self._note(action, error)
             status = Status.SKIPPED if isinstance(error, StoppedError) else Status.FAILED
-            return _ended(action, status, error.problem(action.pin.key))
+            return ended(action, status, error.problem(action.pin.key))
         reporter.on(Finished(ref=action.pin.key, succeeded=True))
         return outcome
 
@@ -311,8 +285,43 @@ class _Crew:
         else:
             # A link whose download could not be put in its own spot fetches for itself: the
             # other's bytes are kept as a part.
-            aside = self._download(action, old)
-        return _ended(action, Status.DONE, None, moved_aside=aside)
+            action, aside = self._fetched(action, old)
+        return ended(action, Status.DONE, None, moved_aside=aside)
+
+    def _fetched(self, action: Work, old: LocalFile | None) -> tuple[Work, Path | None]:
+        """Download a model, or link it where it turns out to lie here by its true length.
+
+        Returns:
+            What was done in the end, and where the file that made way is now.
+        """
+        while True:
+            try:
+                return action, self._download(action, old)
+            except OtherLengthError as error:
+                found = self._copies.find(action.pin.digests, error.size)
+            if found is not None:
+                instead = linked_instead(action, found)
+                return instead, self._link(link_in(instead), old)
+
+    def _learn_length(self, action: Work, size: int) -> None:
+        """Decide again what was decided by a size that may be wrong.
+
+        Raises:
+            NoRoomError: there is certainly no room for the model.
+            OtherLengthError: it may lie here under another name.
+        """
+        pin, reporter = action.pin, self._workplace.receiving.reporter
+        problem = refusal(action, size)
+        if problem is not None:
+            raise NoRoomError(problem.message, hint=problem.hint)
+        if not may_lie_elsewhere(pin, size):
+            return
+        if self._copies.may_be_here(pin.digests, size):
+            raise OtherLengthError(size)
+        reporter.on(Measured(ref=pin.key, total_bytes=size))
+        said = correction(action, size)
+        if said is not None:
+            reporter.on(Warned(message=said))
 
     def _link(self, link: Link, old: LocalFile | None) -> Path | None:
         pin, workplace = link.pin, self._workplace
@@ -352,7 +361,7 @@ class _Crew:
         require_way(destination, old)
         with opened_partial(destination) as (directory, shown_directory):
             part = claim_part(directory, shown_directory, pin.digests.label)
-            self._fill(pin, part)
+            self._fill(action, part)
             try:
                 with self._moving if old else nullcontext(), self._aside(destination, old) as aside:
                     stat = publish(part.address, destination)
@@ -416,15 +425,16 @@ class _Crew:
         with self._workplace.guard:
             self._workplace.cache.carry_over(before, after)
 
-    def _fill(self, pin: Pin, part: Part) -> None:
+    def _fill(self, action: Work, part: Part) -> None:
         """Bring a part to the locked content, or give back what is worth keeping of it."""
-        reporter = self._workplace.receiving.reporter
+        pin, receiving = action.pin, self._workplace.receiving
+        receiving = replace(receiving, on_length=partial(self._learn_length, action))
         try:
             part.rehash(needed_to_check(pin.digests))
-            reporter.on(
+            receiving.reporter.on(
                 Started(ref=pin.key, act="download", total_bytes=pin.size, done_bytes=part.held)
             )
-            receive(pin, part, self._workplace.receiving)
+            receive(pin, part, receiving)
             part.seal()
         except (DiskError, HashMismatchError):
             # After a failed write or sync the cache may show bytes that never reached the disk.
@@ -449,31 +459,3 @@ def _leader(action: Work) -> str:
     filling = filling_of(action)
     after = filling.after if isinstance(filling, Link) else None
     return after or action.pin.key
-
-
-def _still_needed(action: Remove, pin: Pin) -> Outcome:
-    problem = Problem(
-        slug="busy",
-        ref=action.ref,
-        message=f"{action.ref} was not removed: {pin.key}, which is not installed, needs its bytes",
-        hint="Run `comfylock install --prune` again when that model is in place",
-    )
-    return _ended(action, Status.SKIPPED, problem)
-
-
-def _failed(action: Action, error: ComfylockError) -> Finished:
-    return Finished(ref=key_of(action), succeeded=False, slug=error.slug, message=error.message)
-
-
-def _ended(
-    action: Action, status: Status, problem: Problem | None, moved_aside: Path | None = None
-) -> Outcome:
-    return Outcome(
-        ref=key_of(action),
-        action=name_of(action),
-        status=status,
-        path=target_of(action),
-        bytes=bytes_of(action),
-        problem=problem,
-        moved_aside=moved_aside,
-    )

@@ -2,7 +2,7 @@
 
 The work reports values to a `Reporter`; how (or whether) they are shown is the listener's
 business. `Planned` comes before the first act. Order of events per model: `Started`, any number
-of `Advanced`, then one `Finished`.
+of `Advanced`, then one `Finished`; between them `Measured` where a size was wrong.
 """
 
 from dataclasses import dataclass
@@ -51,6 +51,14 @@ class Advanced:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """A model turns out to be of another size than it was said to be."""
+
+    ref: str
+    total_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Finished:
     """Work on one model ended, well or not.
 
@@ -96,7 +104,7 @@ class Noted:
     message: str
 
 
-Event = Planned | Started | Advanced | Finished | Stepped | Warned | Noted
+Event = Planned | Started | Advanced | Measured | Finished | Stepped | Warned | Noted
 
 
 class Reporter(Protocol):

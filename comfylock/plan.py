@@ -6,14 +6,15 @@ Rules, strongest first:
     3. A spot with other content is blocked, unless comfylock placed that file and it is untouched,
        or `--replace` was given. The old file is moved aside after the new one is verified.
     4. A copy that lies elsewhere is linked; only then is a file downloaded, once per content.
-    5. What does not fit on its file system is blocked before the first byte.
+    5. What does not fit on its file system is blocked before the first byte; where the size is
+       only the uploader's word, the server's decides, see `lengths`.
     6. An alias is a link to its model's file, made when that one is in place.
 
 Pure: reads no clock, no disk and no network.
 """
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -79,11 +80,18 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Download:
-    """The bytes must come from a source; `bytes_left` is ``None`` when the size is not known."""
+    """The bytes must come from a source.
+
+    Attributes:
+        bytes_left: ``None`` when the size is not known.
+        lacking: how many bytes more would have to be free if the lock's size is right, where that
+            is not certain; else 0.
+    """
 
     pin: Pin
     target: Path
     bytes_left: int | None
+    lacking: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -399,14 +407,32 @@ def _fit(
         spot = inventory.spots[filling.pin.key]
         needed = _room_needed(filling)
         missing = room.take(spot.file_system, needed)
-        if missing:
-            problem = _no_room_problem(filling.pin, spot, needed, missing)
+        if missing and _is_certain(filling):
+            problem = no_room_problem(filling.pin, spot.target, needed, missing)
             yield Blocked(pin=filling.pin, target=spot.target, problem=problem)
             continue
+        action = _in_doubt(action, missing) if missing else action
         if isinstance(filling, Download):
             digests = filling.pin.digests
             bringing |= dict.fromkeys(filter(None, (digests.sha256, digests.blake3)), filling)
         yield action
+
+
+def _is_certain(filling: Link | Download) -> bool:
+    """Say whether the needed room is known: that of a file that is here, or an exact size."""
+    of_what_is_here = isinstance(filling, Link) and filling.found is not None
+    return of_what_is_here or filling.pin.size_is_exact
+
+
+def _in_doubt(action: Action, lacking: int) -> Action:
+    """Return an action that does not fit by a size that may be wrong; of a link nothing is told."""
+    match action:
+        case Download():
+            return replace(action, lacking=lacking)
+        case Replace(new=Download() as new):
+            return replace(action, new=replace(new, lacking=lacking))
+        case _:
+            return action
 
 
 def _follow(
@@ -449,12 +475,13 @@ def _link_room(source_system: int, spot: Spot, size: int, policy: Policy) -> int
     return size if copied else 0
 
 
-def _no_room_problem(pin: Pin, spot: Spot, needed: int, missing: int) -> Problem:
+def no_room_problem(pin: Pin, target: Path, needed: int, missing: int) -> Problem:
+    """Return the error of a model that does not fit."""
     return Problem(
         slug="disk-full",
         ref=pin.key,
         message=(
-            f"{pin.key} needs {needed:,} bytes on the disk of {spot.target.parent}, "
+            f"{pin.key} needs {needed:,} bytes on the disk of {target.parent}, "
             f"where {missing:,} bytes more would have to be free"
         ),
         hint="Free some room, or install less with `comfylock install --only GLOB`",

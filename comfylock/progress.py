@@ -12,7 +12,17 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from comfylock.events import Advanced, Event, Finished, Noted, Planned, Started, Stepped, Warned
+from comfylock.events import (
+    Advanced,
+    Event,
+    Finished,
+    Measured,
+    Noted,
+    Planned,
+    Started,
+    Stepped,
+    Warned,
+)
 from comfylock.meters import Line, Meter, meter_line, size_text, span_text
 from comfylock.names import shown
 
@@ -64,10 +74,8 @@ class LogReporter:
         match event:
             case Started():
                 self._started(event)
-            case Advanced():
-                running = self._running.get(event.ref)
-                if running is not None:
-                    running.done += event.count
+            case Advanced() | Measured():
+                self._moved(event)
                 self._beat()
             case Finished():
                 self._finished(event)
@@ -91,6 +99,13 @@ class LogReporter:
         kept = f", {size_text(event.done_bytes)} already here" if event.done_bytes else ""
         verb = "Downloading" if event.act == "download" else "Hashing"
         self._line(f"{verb} {shown(event.ref)}{size}{kept}")
+
+    def _moved(self, event: Advanced | Measured) -> None:
+        running = self._running.get(event.ref)
+        if running is not None and isinstance(event, Advanced):
+            running.done += event.count
+        elif running is not None and isinstance(event, Measured):
+            running.total = event.total_bytes
 
     def _finished(self, event: Finished) -> None:
         worth = self._is_worth_a_line(event.ref)
@@ -152,6 +167,8 @@ class _Board:
                 self._started(event, now_s)
             case Advanced():
                 self._advanced(event, now_s)
+            case Measured():
+                self._measured(event)
             case Finished():
                 return self._finished(event, now_s)
             case Stepped():
@@ -177,6 +194,15 @@ class _Board:
             self.rows[event.ref][1].add(event.count, now_s)
             if self.all is not None and self.acts[event.ref][0] == "download":
                 self.all.add(event.count, now_s)
+
+    def _measured(self, event: Measured) -> None:
+        row = self.rows.get(event.ref)
+        if row is None:
+            return
+        _, meter = row
+        if self.all is not None and self.all.total is not None:
+            self.all.total += event.total_bytes - (meter.total or 0)
+        meter.total = event.total_bytes
 
     def _finished(self, event: Finished, now_s: float) -> str | None:
         row = self.rows.pop(event.ref, None)

@@ -49,7 +49,6 @@ from comfylock.plan import OnOccupied, Plan, Policy
 from comfylock.settings import Choices, Settings, choices_from_environment, choose_settings
 
 if TYPE_CHECKING:
-    from comfylock.apply import Outcome
     from comfylock.artifacts import Source
     from comfylock.civitai.cache import ResponseCache
     from comfylock.civitai.client import CivitaiClient
@@ -58,6 +57,7 @@ if TYPE_CHECKING:
     from comfylock.folders import NodeTable
     from comfylock.huggingface.client import HuggingFaceClient
     from comfylock.locking import Asking
+    from comfylock.outcomes import Outcome
     from comfylock.reading import Reading
     from comfylock.references import Reference, Requirement
     from comfylock.resolve import LocalMatch
@@ -501,5 +501,6 @@ class Session:
                 fetcher=self, reporter=self.reporter, stop=self.stop, connections=connections
             ),
             link_mode=self.settings.link_mode,
+            roots=self.directories.roots,
         )
         return apply_plan(plan, workplace, self.settings.jobs)

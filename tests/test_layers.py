@@ -19,7 +19,7 @@ FLOORS = (
     ("session",),
     ("apply", "localfiles", "locking", "upgrading"),
     ("reading", "resolve", "civitai", "huggingface", "disk"),
-    ("pruning", "rungs"),
+    ("pruning", "rungs", "lengths", "outcomes"),
     ("plan", "aliases", "candidates", "exports", "relocking", "specs", "spelling", "web"),
     ("lockfile", "references", "known"),
     ("addresses", "inventory", "mentions", "objectinfo", "projectfile", "userfile"),

@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfylock.artifacts import CivitaiSource, FileId, ModelId, Source, UrlSource, VersionId
+from comfylock.artifacts import (
+    CivitaiSource,
+    FileId,
+    HuggingFaceSource,
+    ModelId,
+    Source,
+    UrlSource,
+    VersionId,
+)
 from comfylock.hashes import Digests
 from comfylock.inventory import Content, FileStat, Inventory, LocalFile, Obstacle, Spare, Spot
+from comfylock.lengths import correction, link_in, linked_instead, may_lie_elsewhere, refusal
 from comfylock.lockfile.model import Evidence, Pin
 from comfylock.plan import (
     Action,
@@ -35,6 +44,8 @@ from comfylock.settings import Formats, LinkMode
 MODELS = Path("/models")
 DISK, OTHER_DISK = 1, 2
 CIVITAI = CivitaiSource(model=ModelId(1), version=VersionId(2), file=FileId(3))
+#: A hub that knows the sizes of its files; Civitai's are the uploader's word.
+EXACT = (HuggingFaceSource(repo="a/b", revision="f" * 40, file="x"),)
 
 
 def digests(content: str) -> Digests:
@@ -170,7 +181,7 @@ def test_one_content_is_downloaded_once() -> None:
 
 
 def test_one_content_whose_first_spot_has_no_room_is_downloaded_for_the_next() -> None:
-    pins = [pin("a.safetensors", "ink"), pin("b.safetensors", "ink"), pin("c.safetensors", "ink")]
+    pins = [pin(f"{name}.safetensors", "ink", sources=EXACT) for name in "abc"]
     first, second, third = plan_of(
         *pins, disks={pins[0].key: OTHER_DISK}, free={OTHER_DISK: 5, DISK: 1000}
     )
@@ -246,13 +257,72 @@ def test_formats_that_run_code_can_be_denied() -> None:
 
 
 def test_room_is_counted_over_all_models_of_a_disk() -> None:
-    pins = [pin(f"{name}.safetensors") for name in "abc"]
+    pins = [pin(f"{name}.safetensors", sources=EXACT) for name in "abc"]
     actions = plan_of(*pins, free={DISK: 250})
     assert [name_of(action) for action in actions] == ["download", "download", "blocked"]
     assert slug(actions[2]) == "disk-full"
     assert isinstance(actions[2], Blocked)
     assert "needs 100 bytes" in actions[2].problem.message
     assert "50 bytes more" in actions[2].problem.message
+
+
+def test_a_size_that_may_be_wrong_blocks_nothing_and_takes_no_room() -> None:
+    """The server has the last word; what surely fits is not held up by it."""
+    huge, small = pin("a.safetensors", size=10**15), pin("b.safetensors", sources=EXACT)
+    first, second = plan_of(huge, small, free={DISK: 250})
+    assert first == Download(
+        pin=huge, target=MODELS / huge.key, bytes_left=10**15, lacking=10**15 - 250
+    )
+    assert isinstance(second, Download)
+    assert second.lacking == 0
+    found = {huge.key: local(MODELS / huge.key, "old", placed=True)}
+    (replaced,) = plan_of(huge, found=found, free={DISK: 250})
+    assert isinstance(replaced, Replace)
+    assert isinstance(replaced.new, Download)
+    assert replaced.new.lacking == 10**15 - 250
+
+
+@pytest.mark.parametrize(
+    ("told", "lacking"),
+    [(100, 30), (99, 29), (71, 1), (70, None), (5, None), (101, 31), (10**6, 10**6 - 70)],
+)
+def test_the_servers_length_decides_whether_it_fits(told: int, lacking: int | None) -> None:
+    """70 bytes are left when all that surely fits is counted; the lock says 100."""
+    (action,) = plan_of(pin("a.safetensors"), free={DISK: 70})
+    assert isinstance(action, Download)
+    assert action.lacking == 30
+    problem = refusal(action, told)
+    if lacking is None:
+        assert problem is None
+        assert f"{told:,} bytes by the server and not the 100" in (correction(action, told) or "")
+    else:
+        assert problem is not None
+        assert f"where {lacking:,} bytes more would have to be free" in problem.message
+    (fitting,) = plan_of(pin("a.safetensors"))
+    assert isinstance(fitting, Download)
+    assert (refusal(fitting, told), correction(fitting, told)) == (None, None)
+
+
+def test_only_a_length_that_was_not_thought_of_is_worth_a_look() -> None:
+    assert may_lie_elsewhere(pin("a.safetensors"), 101)
+    assert may_lie_elsewhere(pin("a.safetensors", size=None), 101)
+    assert not may_lie_elsewhere(pin("a.safetensors"), 100)
+    assert not may_lie_elsewhere(pin("a.safetensors", sources=EXACT), 101)
+    assert not may_lie_elsewhere(pin("a.safetensors", evidence=Evidence.LOCAL), 101)
+
+
+def test_what_turns_out_to_lie_here_is_linked_in_place_of_any_download() -> None:
+    one, there = pin("a.safetensors"), local(MODELS / "vae/x", "a.safetensors")
+    (download,) = plan_of(one)
+    found = {one.key: local(MODELS / one.key, "old", placed=True)}
+    (exchange,) = plan_of(one, found=found)
+    assert isinstance(download, Download)
+    assert isinstance(exchange, Replace)
+    for action in (download, exchange):
+        instead = linked_instead(action, there)
+        link = link_in(instead)
+        assert (link.source, link.target, link.found) == (there.path, MODELS / one.key, there)
+        assert isinstance(instead, Replace) is isinstance(action, Replace)
 
 
 def test_a_size_that_nobody_knows_is_no_obstacle() -> None:
@@ -284,7 +354,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[Pin], Inventory, Policy]:
             key,
             draw(st.sampled_from(CONTENTS)),
             size=draw(st.sampled_from([100, 100, 100, None])),
-            sources=draw(st.sampled_from([(CIVITAI,), ()])),
+            sources=draw(st.sampled_from([(CIVITAI,), EXACT, ()])),
         )
         for key in keys
     ]

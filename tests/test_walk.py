@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from comfylock.aliases import with_aliases
-from comfylock.apply import Status
 from comfylock.artifacts import CivitaiSource
 from comfylock.folders import load_node_table
 from comfylock.lockfile.file import parse_lock
 from comfylock.lockfile.model import Evidence
 from comfylock.lockfile.text import render_lock
 from comfylock.locking import Findings, assemble, divide, resolve_all
+from comfylock.outcomes import Status
 from comfylock.plan import Download, Keep, Link, Plan, make_plan
 from comfylock.reading import wanted_of
 from comfylock.references import Found, InactivePolicy, collect_references, group

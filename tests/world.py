@@ -324,6 +324,7 @@ class World:
                     patience=Patience(first_wait_s=0, longest_wait_s=0),
                 ),
                 link_mode=session.settings.link_mode,
+                roots=session.directories.roots,
             )
             outcomes = apply_plan(plan, workplace, jobs)
         page = install_page(

@@ -52,6 +52,7 @@ def receive(pin: Pin, part: Part, receiving: Receiving) -> None:
         HashMismatchError, NotAModelError: other bytes came.
         PlaceError: the disk refused.
         StoppedError: the user interrupted.
+        OtherLengthError: as `Receiving.on_length` says.
     """
     if part.size and _is_whole(pin, part):
         return
@@ -117,6 +118,8 @@ def _receive_whole(pin: Pin, source: Source, part: Part, receiving: Receiving) -
 def _receive_once(pin: Pin, source: Source, part: Part, receiving: Receiving) -> None:
     with ExitStack() as opened:
         body = opened.enter_context(_opened(source, part, receiving))
+        if body.total is not None:
+            receiving.on_length(body.total)
         pieces = body.chunks()
         head = b""
         if body.start == 0:
@@ -167,7 +170,13 @@ def _restart(pin: Pin, part: Part, receiving: Receiving) -> None:
 
 
 def _expected_size(pin: Pin, body: Body) -> int | None:
-    """Return the smaller of the two sizes that are told: either may be wrong, the hash decides."""
+    """Return the size that room is set aside for.
+
+    A whole answer is as long as it says, an uploader's word is nothing against that. Else the
+    smaller one counts: what an answer to a range says of the whole may be wrong too.
+    """
+    if body.start == 0 and body.total is not None and not pin.size_is_exact:
+        return body.total
     told = [size for size in (pin.size, body.total) if size is not None]
     return min(told, default=None)
 

@@ -2,13 +2,14 @@
 
 Only two kinds of files are ever hashed: what lies in a spot, and, when some spot lacks its
 content, files whose size is the wanted one. A pin without a known size is searched for by its
-file name alone. Symlinked folders are followed, as ComfyUI does, each directory once.
+file name alone; what was hashed before is found whatever its size. Symlinked folders are
+followed, as ComfyUI does, each directory once.
 """
 
 import errno
 import os
 import stat as stat_bits
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -214,13 +215,16 @@ class Scanner:
     def _spares(self, lacking: Sequence[Pin], spots: Mapping[str, Spot]) -> tuple[Spare, ...]:
         sizes = {pin.size for pin in lacking if pin.size is not None}
         names = {basename(pin.key).casefold() for pin in lacking if pin.size is None}
+        contents = {digest for pin in lacking for digest in _both(pin.digests)}
         algorithms = tuple(
             sorted({name for pin in lacking for name in needed_to_check(pin.digests)})
         )
         wishes = [
             _Wish(path=path, status=status, algorithms=algorithms)
-            for path, status in _walk(self._directories.roots())
-            if status.st_size in sizes or os.path.basename(path).casefold() in names  # noqa: PTH119
+            for path, status in walk(self._directories.roots())
+            if status.st_size in sizes
+            or os.path.basename(path).casefold() in names  # noqa: PTH119
+            or self._is_known(path, status, contents)
         ]
         systems = {wish.path: wish.status.st_dev for wish in wishes}
         found = self._hash_all(wishes)
@@ -235,6 +239,11 @@ class Scanner:
             if isinstance(content, LocalFile)
             and any(content.digests.agrees(pin.digests) for pin in lacking)
         )
+
+    def _is_known(self, path: str, status: os.stat_result, contents: Set[str]) -> bool:
+        """Say whether a file was hashed to a wanted content, whatever size the lock has of it."""
+        row = self._cache.lookup(path, stat_of(status))
+        return row is not None and not contents.isdisjoint(_both(row.digests))
 
     def _hash_all(
         self, wishes: Sequence[_Wish], verify: Verify = Verify.STAT
@@ -322,6 +331,10 @@ def _is_content(content: Content, pin: Pin) -> bool:
     return isinstance(content, LocalFile) and content.digests.agrees(pin.digests)
 
 
+def _both(digests: Digests) -> tuple[str, ...]:
+    return tuple(digest for digest in (digests.sha256, digests.blake3) if digest)
+
+
 def _device(path: Path) -> int:
     try:
         return path.stat().st_dev
@@ -356,7 +369,7 @@ def _free_bytes(spots: Mapping[str, Spot], left: Mapping[str, Leftover]) -> Mapp
     return free
 
 
-def _walk(roots: Iterable[Path]) -> Iterator[tuple[str, os.stat_result]]:
+def walk(roots: Iterable[Path]) -> Iterator[tuple[str, os.stat_result]]:
     """Yield every regular file below the roots once, with its stat; links are followed."""
     seen_directories: set[tuple[int, int]] = set()
     seen_files: set[tuple[int, int]] = set()

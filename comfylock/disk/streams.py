@@ -1,13 +1,14 @@
 """Where the bytes of downloads come from, and how many streams may be open at once."""
 
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from comfylock.artifacts import Source
 from comfylock.disk.pieces import Scale
+from comfylock.errors import ComfylockError
 from comfylock.events import Reporter
 from comfylock.settings import Settings
 from comfylock.web.fetch import Stretch
@@ -112,6 +113,26 @@ def connections_of(settings: Settings) -> Connections:
     return Connections(per_file=most, total=max(most, settings.jobs))
 
 
+class OtherLengthError(ComfylockError):
+    """A model is of another length than was thought, and files of that length are here.
+
+    Attributes:
+        size: the length in bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the server has {size:,} bytes, and so have files that are here")
+        self.size = size
+
+
+#: Told how long a model is before its first byte is read; raises where that changes everything.
+OnLength = Callable[[int], None]
+
+
+def _no_matter(size: int) -> None:
+    """Take no notice of a length."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patience:
     """How long faults that may pass are waited out.
@@ -137,6 +158,7 @@ class Receiving:
         stop: set when the user interrupts.
         patience: how long faults are waited out.
         connections: how many there may be.
+        on_length: told the length of the model by each answer that has one.
     """
 
     fetcher: Fetcher
@@ -144,6 +166,7 @@ class Receiving:
     stop: threading.Event
     patience: Patience = field(default_factory=Patience)
     connections: Connections = field(default_factory=Connections)
+    on_length: OnLength = _no_matter
 
     def over_one_connection(self) -> "Receiving":
         """Return the same for who has had trouble with several."""

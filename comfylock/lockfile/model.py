@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from typing import cast
 
-from comfylock.artifacts import Source
+from comfylock.artifacts import HuggingFaceSource, Source
 from comfylock.errors import LockInvalidError, LockVersionError
 from comfylock.hashes import Digests, is_digest
 from comfylock.lockfile.sources import read_source, source_to_dict
@@ -74,7 +74,7 @@ class Pin:
 
     Attributes:
         key: ``folder/name``: where the file belongs.
-        size: exact bytes, ``None`` when not known.
+        size: bytes, ``None`` when not known; see `size_is_exact`.
         digests: what the bytes must have; never empty.
         evidence: what ties the reference to this file.
         format: one of `FORMATS`.
@@ -101,6 +101,16 @@ class Pin:
     def __post_init__(self) -> None:
         """Sort what has no order of its own, so that equal pins are equal values."""
         object.__setattr__(self, "aliases", _sorted(self.aliases))
+
+    @property
+    def size_is_exact(self) -> bool:
+        """Say whether the size was measured, or told by a hub that knows it.
+
+        Civitai's is the uploader's word. An entry that was locked by a local file's hash has a
+        measured one until it moves to a newer version, so its evidence alone tells nothing.
+        """
+        is_measured = self.evidence is Evidence.LOCAL
+        return is_measured or any(isinstance(one, HuggingFaceSource) for one in self.sources)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from comfylock.aliases import with_aliases
-from comfylock.apply import Outcome
 from comfylock.disk.parts import bytes_under_way
 from comfylock.disk.registry import register_lock
 from comfylock.lockfile.changes import Difference
@@ -13,6 +12,7 @@ from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock
 from comfylock.operations.freshness import Freshness, differences_of
 from comfylock.operations.selection import Selection, refuse_unknown_folders, select
+from comfylock.outcomes import Outcome
 from comfylock.plan import Plan, filling_of, make_plan
 from comfylock.session import Session
 

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from comfylock.apply import Outcome, Status
 from comfylock.errors import Problem
 from comfylock.names import is_alias, quoted, shown, split_alias
 from comfylock.operations.freshness import LockState
 from comfylock.operations.install import Installed
+from comfylock.outcomes import Outcome, Status
 from comfylock.plan import (
     Action,
     Blocked,
@@ -229,6 +229,9 @@ def _intent(action: Action) -> str:
             return f"to be linked{'' if is_alias(action.pin.key) else origin}"
         case Download():
             size = size_text(action.pin.size) if action.pin.size is not None else "unknown size"
+            size += f" ({size_text(action.lacking)} too many, if that is true)" * bool(
+                action.lacking
+            )
             return f"{size} from {shown(str(action.pin.sources[0]))}"
         case Replace():
             return f"to be replaced ({name_of(action.new)}); the old file is moved aside"

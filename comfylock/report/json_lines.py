@@ -8,7 +8,8 @@ pass over types and fields that they do not know. In order:
     plan      ``models``, ``bytes`` to fetch, ``plan``: the same entries as of ``install --json``
     start     ``ref``, ``alias``, ``act`` (``download link hash remove``), ``total_bytes`` (null
               when not known), ``done_bytes`` of an earlier run
-    progress  ``ref``, ``alias``, ``done_bytes``, ``total_bytes``: at most one a second per model
+    progress  ``ref``, ``alias``, ``done_bytes``, ``total_bytes``: at most one a second per model;
+              the total may change, as a recorded size may be wrong
     complete  ``ref``, ``alias``, ``act``, ``ok``, ``bytes`` done, ``slug`` and ``message`` of what
               went wrong, both null when it is well
     warning   ``message``
@@ -31,7 +32,17 @@ from typing import TextIO
 
 from comfylock import __version__
 from comfylock.errors import Problem
-from comfylock.events import Advanced, Event, Finished, Noted, Planned, Started, Stepped, Warned
+from comfylock.events import (
+    Advanced,
+    Event,
+    Finished,
+    Measured,
+    Noted,
+    Planned,
+    Started,
+    Stepped,
+    Warned,
+)
 from comfylock.names import is_alias, split_alias
 from comfylock.plan import Plan
 from comfylock.report.install import plan_fields
@@ -96,6 +107,9 @@ class JsonLines:
                 self._started(event)
             case Advanced():
                 self._advanced(event)
+            case Measured():
+                if event.ref in self._running:
+                    self._running[event.ref].total = event.total_bytes
             case Finished():
                 self._finished(event)
             case Warned():

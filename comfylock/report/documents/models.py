@@ -2,9 +2,9 @@
 
 from typing import NotRequired, TypedDict
 
-from comfylock.apply import Status
 from comfylock.operations.freshness import LockState
 from comfylock.operations.status import State
+from comfylock.outcomes import Status
 from comfylock.report.documents.pins import Difference
 
 
