@@ -186,6 +186,62 @@ def test_an_order_asks_again_for_what_was_unresolved(world):
     assert unresolved(world) == [TWIN]
 
 
+@pytest.mark.parametrize("arguments", [("update", "ink"), ("update",), ("update", "--dry-run")])
+def test_what_is_still_open_and_was_not_meant_is_no_failure_of_an_update(world, arguments):
+    lock(world, INK, LOST, TWIN)
+    world.hub.clear_requests()
+    ran = world.here(*arguments)
+    assert ran.code == 0, ran.text
+    assert "Ink Wash / v1 -> Ink Wash / v2" in ran.out
+    assert "lost" not in ran.text
+    assert not [one for one in world.hub.requests if "lost" in one.query or "twin" in one.query]
+    assert unresolved(world) == [LOST, TWIN]
+
+
+def test_an_open_reference_that_is_meant_is_asked_for_and_told(world):
+    lock(world, INK, LOST)
+    ran = world.here("update", "lost")
+    assert ran.code == 1
+    assert "error[unresolved]: loras/lost.safetensors" in ran.err
+
+
+def test_several_references_are_updated_in_one_go(world):
+    world.put(MEADOW, SHOP.file(211).payload.read())
+    lock(world, INK, MEADOW)
+    assert world.here("update", "ink", "checkpoints/*").code == 0
+    assert (source(world, INK), source(world, MEADOW)) == ((12, 121), (22, 221))
+
+
+def test_one_reference_that_means_nothing_moves_none_of_the_others(world):
+    lock(world, INK)
+    before = world.lock_path.read_bytes()
+    assert world.here("update", "ink", "nope").code == 1
+    assert world.lock_path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("order", "code", "says"),
+    [
+        ("", 2, "no model is named"),
+        ("=12", 2, "no model is named"),
+        ("loras/*=12", 2, "no version in common"),
+        ("ink=v2", 1, "no reference is called ink=v2"),
+        ("ink=0", 1, "no reference is called ink=0"),
+        ("ink=99999999999", 1, "no reference is called"),
+        ("ink=12=13", 1, "no reference is called ink=12"),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_told_and_loses_nothing(world, order, code, says):
+    lock(world, INK, FORK)
+    before = world.lock_path.read_bytes()
+    for command in (("update", order), ("lock", "-P", order)):
+        ran = world.here(*command)
+        assert ran.code == code
+        assert says in ran.err
+        assert "hint:" in ran.err or code == 2
+    assert world.lock_path.read_bytes() == before
+
+
 def test_a_page_that_cannot_be_found_is_made_good_by_the_list(world):
     """Seen for days on the real site, while lists and versions are as they were."""
     lock(world, INK)

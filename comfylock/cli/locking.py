@@ -96,20 +96,20 @@ def lock(
 def update(refs: tuple[str, ...], dry_run: bool, refresh: bool, as_json: bool) -> int:
     """Take newer versions of the same models, for the same base models.
 
-    REFS are keys, globs, or REF=VERSION; without them all models are looked at. What is pinned in
-    comfylock.toml, local or without a source on Civitai stays. Exit code 1: a REF means nothing,
-    or a model could not be updated.
+    REFS are keys, globs, or REF=VERSION; without them all that is locked is looked at. What is
+    pinned in comfylock.toml, local or without a source on Civitai stays. Exit code 1: a REF means
+    nothing, or what it means could not be updated.
     """
     from comfylock.hubs import Reuse
     from comfylock.operations.lock import LockMode, OldLock
     from comfylock.operations.lock import lock as lock_models
-    from comfylock.operations.upgrade import EVERYTHING, parse_order
-    from comfylock.report.lock import lock_page
+    from comfylock.operations.upgrade import EVERY_PIN, parse_order
+    from comfylock.report.lock import update_page
 
-    orders = tuple(map(parse_order, refs)) or EVERYTHING
+    orders = tuple(map(parse_order, refs)) or EVERY_PIN
     mode = LockMode.DRY_RUN if dry_run else LockMode.WRITE
     with open_session(reuse=Reuse.MOMENT, refresh=refresh) as session:
-        page = lock_page(lock_models(session, (), mode, OldLock.KEEP, orders), dry_run=dry_run)
+        page = update_page(lock_models(session, (), mode, OldLock.KEEP, orders), dry_run=dry_run)
     return finish("update", page, session, as_json=as_json)
 
 

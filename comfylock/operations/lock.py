@@ -201,7 +201,7 @@ def _upgraded(
         return division, Upgraded(upgrades={}, faults=())
     by_key = {pin.key: asked for asked, pin in division.settled.items()}
     left = [*division.remembered, *division.open]
-    meant = ordered_keys(orders, [*by_key, *(requirement.key for requirement in left)])
+    meant = ordered_keys(orders, by_key, [requirement.key for requirement in left])
     asked_again = [one for one in division.remembered if one.key in meant]
     targets = {by_key[key]: order for key, order in meant.items() if key in by_key}
     return (

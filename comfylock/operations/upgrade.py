@@ -6,6 +6,7 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from comfylock.addresses import CivitaiAddress, parse_pin
 from comfylock.artifacts import ModelId, ModelVersion
@@ -31,6 +32,13 @@ from comfylock.workers import side_by_side
 _LOOK_UPS_AT_ONCE = 8
 
 
+class Scope(Enum):
+    """Which references an order may mean."""
+
+    ALL = "pinned and open ones"
+    PINNED = "pinned ones"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
     """What is to be moved.
@@ -38,13 +46,18 @@ class Order:
     Attributes:
         ref: a REF; ``*`` for all that there is.
         address: the version, and perhaps file, to move to; ``None`` for the newest.
+        scope: which references it may mean.
     """
 
     ref: str
     address: CivitaiAddress | None = None
+    scope: Scope = Scope.ALL
 
 
+#: All that is pinned, and all that is still open.
 EVERYTHING = (Order(ref="*"),)
+#: All that is pinned: what has no version yet has no newer one.
+EVERY_PIN = (Order(ref="*", scope=Scope.PINNED),)
 
 
 def parse_order(text: str) -> Order:
@@ -57,7 +70,10 @@ def parse_order(text: str) -> Order:
     address = parse_pin(tail if tail.startswith("civitai:") else f"civitai:{tail}")
     order = Order(ref=ref, address=address) if equals and address is not None else Order(ref=text)
     if not order.ref:
-        raise UsageError("-P needs a REF, or REF=VERSION", hint="As in -P loras/ink.safetensors")
+        raise UsageError(
+            "no model is named; a REF or REF=VERSION is needed",
+            hint="As in loras/ink.safetensors, or ink=civitai:VERSION",
+        )
     return order
 
 
@@ -95,17 +111,26 @@ class Upgraded:
         return bool(self.faults) and not asked
 
 
-def ordered_keys(orders: Sequence[Order], keys: Iterable[str]) -> dict[str, Order]:
+def ordered_keys(
+    orders: Sequence[Order], pinned: Iterable[str], still_open: Iterable[str]
+) -> dict[str, Order]:
     """Return which references are meant, each with the last order that means it.
+
+    Args:
+        orders: what is to be moved.
+        pinned: keys that the lock pins.
+        still_open: keys that nothing pins.
 
     Raises:
         UnresolvedError, AmbiguousError: an order means nothing, or several and is no glob.
         UsageError: an order names one version for several references.
     """
-    known = tuple(keys)
+    of_scope = {Scope.PINNED: tuple(pinned)}
+    of_scope[Scope.ALL] = (*of_scope[Scope.PINNED], *still_open)
     found: dict[str, Order] = {}
     for order in orders:
-        if order in EVERYTHING:
+        known = of_scope[order.scope]
+        if order in {*EVERYTHING, *EVERY_PIN}:
             found |= dict.fromkeys(known, order)
             continue
         meant = matching_refs(order.ref, known)

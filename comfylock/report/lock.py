@@ -1,5 +1,7 @@
 """The reports of `lock` and `lock --check`."""
 
+from dataclasses import replace
+
 from comfylock.errors import Problem
 from comfylock.names import shown
 from comfylock.operations.freshness import Checked, LockState, stale_problems
@@ -68,6 +70,11 @@ def lock_page(done: Locked, *, dry_run: bool) -> Page:
         },
         exit_code=2 if done.nobody_answered else 1 if open_count or problems else 0,
     )
+
+
+def update_page(done: Locked, *, dry_run: bool) -> Page:
+    """Show what `update` moved; a reference that is still open and was not meant is none of it."""
+    return lock_page(replace(done, remembered=()), dry_run=dry_run)
 
 
 def _users(done: Locked, key: str) -> list[str]:
