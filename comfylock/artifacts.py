@@ -75,6 +75,18 @@ class Traits:
     variant: str = ""
     quantization: str = ""
 
+    def agree(self, other: "Traits") -> bool:
+        """Say whether nothing that both say differs, but for case."""
+        pairs = (
+            (self.format, other.format),
+            (self.precision, other.precision),
+            (self.variant, other.variant),
+            (self.quantization, other.quantization),
+        )
+        return all(
+            mine.casefold() == theirs.casefold() for mine, theirs in pairs if mine and theirs
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact:
@@ -174,6 +186,8 @@ class ModelVersion:
         published: ISO time of publication, empty when not said; only ever compared.
         sold_until: ISO time of the end of early access, empty when it has no end; ``None`` when
             it is not sold.
+        linked: the VAE that the version is shown with and that another version has: by its
+            contents, as its ids fetch nothing here.
     """
 
     model: ModelId
@@ -185,3 +199,4 @@ class ModelVersion:
     base_model_type: str = ""
     published: str = ""
     sold_until: str | None = None
+    linked: tuple[Digests, ...] = ()

@@ -178,6 +178,19 @@ def is_meant(requirement: Requirement, address: CivitaiAddress, artifact: Artifa
     return address.file is not None or same_name(requirement.name, artifact.file_name)
 
 
+def selected(address: CivitaiAddress, files: Iterable[Artifact]) -> tuple[Artifact, ...]:
+    """Return the files of a version that a download address means by its type and traits.
+
+    What an uploader has not said of a file speaks neither for nor against it.
+    """
+    return tuple(
+        one
+        for one in files
+        if address.kind.casefold() in {"", one.file_type.casefold()}
+        and one.traits.agree(address.traits)
+    )
+
+
 def is_declared(requirement: Requirement, address: CivitaiAddress) -> bool:
     """Say whether a workflow states an address, without a file id, beside this very name."""
     urls = (one.value for one in requirement.hints if one.kind is HintKind.URL)
@@ -217,6 +230,15 @@ def why_no_file(requirement: Requirement) -> str:
         f"{shown(urlsplit(url).hostname or '')} is no hub" for url in hinted_urls(requirement)
     ]
     return "; ".join(dict.fromkeys(reasons)) or "what the workflow says of it names no file"
+
+
+def named_in(wanted: str, files: Iterable[HuggingFaceAddress]) -> tuple[HuggingFaceAddress, ...]:
+    """Return the files of a repository that have a wanted name, else all of its kind of file."""
+    of_kind = [one for one in files if extension(one.file)]
+    if extension(wanted):
+        of_kind = [one for one in of_kind if extension(one.file) == extension(wanted)]
+    named = [one for one in of_kind if same_name(wanted, basename(one.file))]
+    return tuple(named or of_kind)
 
 
 def civitai_files(pin: Pin) -> tuple[tuple[int, int], ...]:

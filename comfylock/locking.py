@@ -162,6 +162,7 @@ class Asking:
         wishes: what comfylock.toml says, by key.
         rungs: names of the evidence that may pin.
         reporter: told how far it has come.
+        again: what to do when a question has failed.
     """
 
     catalog: Catalogs | None
@@ -169,6 +170,7 @@ class Asking:
     wishes: Mapping[str, ModelWish]
     rungs: tuple[str, ...]
     reporter: Reporter
+    again: str = "run `comfylock lock` again, which asks for what is left"
 
 
 def digests_to_look_up(
@@ -279,7 +281,7 @@ def _resolve_one(
             rungs=asking.rungs,
         )
     except FetchError as error:
-        return _unanswered(requirement, error.problem(requirement.key))
+        return _unanswered(requirement, error.problem(requirement.key), asking.again)
     match answer:
         case Resolved():
             return requirement.key, answer.pin
@@ -290,19 +292,18 @@ def _resolve_one(
                 candidates=answer.candidates,
             )
         case Unresolved(is_fault=True):
-            return _unanswered(requirement, answer.reason)
+            return _unanswered(requirement, answer.reason, asking.again)
         case Unresolved():
             return Missed(
                 requirement=requirement, problem=answer.reason, candidates=answer.candidates
             )
 
 
-def _unanswered(requirement: Requirement, problem: Problem) -> Missed:
-    hint = problem.hint or "Check the connection"
-    again = f"{hint.rstrip('.')}; then run `comfylock lock` again, which asks for what is left"
+def _unanswered(requirement: Requirement, problem: Problem, again: str) -> Missed:
+    hint = f"{(problem.hint or 'Check the connection').rstrip('.')}; then {again}"
     return Missed(
         requirement=requirement,
-        problem=replace(problem, hint=again, ref=problem.ref or requirement.key),
+        problem=replace(problem, hint=hint, ref=problem.ref or requirement.key),
         answered=False,
     )
 

@@ -1,9 +1,16 @@
 """SPEC: the user's word for one file, as `pin` takes it and comfylock.toml keeps it. Pure."""
 
+import re
 from enum import Enum
 from pathlib import PurePath
 
-from comfylock.addresses import CivitaiAddress, PlainAddress, parse_spec
+from comfylock.addresses import (
+    CivitaiAddress,
+    HuggingFaceAddress,
+    PlainAddress,
+    parse_page,
+    parse_spec,
+)
 from comfylock.artifacts import CivitaiSource, HuggingFaceSource, Source, UrlSource
 from comfylock.config import ModelWish, is_absolute
 from comfylock.errors import UsageError
@@ -18,11 +25,18 @@ UNDERSTOOD = (
 )
 
 
+# What begins like this is an address that was not understood, and no path; "C:" is a drive.
+_OTHER_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_MOST_ECHOED = 200
+_BARE_IDS = re.compile(r"[0-9]{1,18}(/[0-9]{1,18})?")
+
+
 class SpecKind(Enum):
     """What a SPEC is."""
 
     ADDRESS = "a place on a hub"
     PAGE = "a Civitai model, whichever version"
+    REPOSITORY = "a Hugging Face repository, or a folder of it"
     URL = "a plain address"
     PATH = "a local file"
 
@@ -40,15 +54,33 @@ def kind_of(spec: str) -> SpecKind:
         return SpecKind.URL
     if address is not None:
         return SpecKind.ADDRESS
+    if parse_page(spec) is not None:
+        return SpecKind.REPOSITORY
     if _looks_like_a_path(spec):
         return SpecKind.PATH
-    raise UsageError(f"{shown(spec)} names no file", hint=UNDERSTOOD)
+    raise UsageError(f"{told(spec)!r} names no file", hint=_hint(spec))
+
+
+def told(spec: str) -> str:
+    """Return a SPEC as messages may hold it: cut, and without a query, which may hold a key."""
+    return shown(spec.partition("?")[0][:_MOST_ECHOED])
 
 
 def _looks_like_a_path(spec: str) -> bool:
-    return "://" not in spec and (
-        bool(extension(spec)) or is_absolute(spec) or len(PurePath(spec).parts) > 1
-    )
+    if _OTHER_SCHEME.match(spec.strip()) or _BARE_IDS.fullmatch(spec.strip()):
+        return False
+    return bool(extension(spec)) or is_absolute(spec) or len(PurePath(spec).parts) > 1
+
+
+def _hint(spec: str) -> str:
+    if _BARE_IDS.fullmatch(spec.strip()):
+        return f"A version of Civitai is written civitai:{spec.strip()}"
+    return UNDERSTOOD
+
+
+def spec_at(address: HuggingFaceAddress) -> str:
+    """Return the SPEC that means one file of a repository."""
+    return f"hf:{address.repo}@{address.revision}:{address.file}"
 
 
 def url_wish(url: str, sha256: str | None) -> ModelWish:

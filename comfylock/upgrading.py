@@ -11,7 +11,7 @@ Civitai. What has other bytes at Civitai than the lock says is an error first.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from comfylock.artifacts import Artifact, CivitaiSource, ModelVersion, Traits, VersionId
+from comfylock.artifacts import Artifact, CivitaiSource, ModelVersion, VersionId
 from comfylock.candidates import belongs, contents, hash_changed, oldest_first
 from comfylock.errors import Problem
 from comfylock.lockfile.model import Evidence, Pin
@@ -209,17 +209,7 @@ def _of_same_kind(pin: Pin, locked: Artifact | None, version: ModelVersion) -> t
         return oldest_first(files)
     files = [one for one in files if one.file_type == locked.file_type]
     exact = [one for one in files if one.traits == locked.traits]
-    return oldest_first(exact or [one for one in files if _agree(one.traits, locked.traits)])
-
-
-def _agree(one: Traits, other: Traits) -> bool:
-    pairs = (
-        (one.format, other.format),
-        (one.precision, other.precision),
-        (one.variant, other.variant),
-        (one.quantization, other.quantization),
-    )
-    return all(mine == theirs for mine, theirs in pairs if mine and theirs)
+    return oldest_first(exact or [one for one in files if one.traits.agree(locked.traits)])
 
 
 def _move(pin: Pin, artifact: Artifact) -> Upgrade:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.shop import SHOP
+from tests.standin.catalogue import file, model, version
 from tests.standin.server import Standin
 
 
@@ -87,6 +88,29 @@ def test_nothing_found_is_a_no(world):
     document = world.here("search", "nothing of that kind", "--json").document
     assert document["candidates"] == []
     assert document["errors"][0]["slug"] == "unresolved"
+
+
+def test_nothing_of_a_type_is_told_with_the_type(world):
+    ran = world.here("search", "ink wash", "--type", "Lora!")
+    assert ran.code == 1
+    assert "Civitai shows nothing of type Lora! for ink wash" in ran.err
+    assert "leave out --type" in ran.err
+
+
+def test_an_absurdly_long_text_is_cut_in_the_question_and_in_the_answer(world):
+    ran = world.here("search", "x" * 5000)
+    assert ran.code == 1
+    assert len(ran.err) < 600
+    assert max(len(one.query) for one in world.hub.requests) < 300
+
+
+def test_a_page_that_only_one_browsing_mode_lists_is_found_by_its_address(world):
+    hidden = model(
+        9, "Tagged", "LORA", tags=["hidden with nsfw"],
+        versions=[version(91, "v1", files=[file(911, "tagged.safetensors")])],
+    )  # fmt: skip
+    world.hub.replace(SHOP.with_model(hidden))
+    assert found(world, "https://civitai.com/models/9") == [(91, 911)]
 
 
 def test_a_hub_that_cannot_be_asked_is_not_nothing_found(world):

@@ -10,7 +10,7 @@ from typing import Protocol, cast
 
 from comfylock.addresses import CivitaiAddress, parse_address, parse_pin
 from comfylock.artifacts import Artifact, ModelId, ModelVersion, VersionId
-from comfylock.candidates import belongs, oldest_first, same_name
+from comfylock.candidates import belongs, oldest_first, same_name, selected
 from comfylock.civitai.cache import Kept, ResponseCache
 from comfylock.civitai.payloads import (
     SearchPage,
@@ -175,11 +175,11 @@ class CivitaiClient:
             version = self.by_version(address.version)
             files = version.files if version is not None else ()
             return tuple(
-                one for one in files if address.file is None or one.source.file == address.file
+                one for one in selected(address, files) if address.file in {None, one.source.file}
             )
-        params = [("ids", str(address.model)), ("nsfw", "true")]
-        page = parse_search(self._answer(f"{self._base}/models", params))
-        return tuple(file for version in page.versions for file in version.files)
+        assert address.model is not None, "an address names a model or a version"
+        versions = self.versions_of(address.model)
+        return tuple(file for version in versions for file in version.files)
 
     def _pages(self, query: Query) -> list[SearchPage]:
         """Return pages up to the query's limit; an empty page is not the end, a lost cursor is.

@@ -105,7 +105,11 @@ def _version(version: Table, model: _Model) -> ModelVersion | None:
     number = _id(version.get("id"))
     if number is None or model.id is None:
         return None
-    parsed = (_artifact(_table(one), version, model) for one in _list(version.get("files")))
+    files = [_table(one) for one in _list(version.get("files"))]
+    parsed = (_artifact(one, version, model) for one in files)
+    linked = [
+        _digests(_table(one.get("hashes"))) for one in files if _is_linked(one, version, model)
+    ]
     return ModelVersion(
         model=ModelId(model.id),
         version=VersionId(number),
@@ -116,6 +120,7 @@ def _version(version: Table, model: _Model) -> ModelVersion | None:
         base_model_type=_text(version.get("baseModelType")),
         published=_text(version.get("publishedAt")),
         sold_until=_sold_until(version),
+        linked=tuple(digests for digests in linked if digests.sha256),
     )
 
 

@@ -22,6 +22,7 @@ from comfylock.matching import name_words
 
 PAGE_SIZE = 100
 _MAX_WORDS = 10
+_LONGEST_WORD = 100
 _MAIN_PAGES = 3
 _FALLBACK_PAGES = 1
 _SHORTEST_WORD = 3  # a later word stands for the name only if it says something
@@ -155,7 +156,7 @@ def _stages(texts: Sequence[str]) -> Iterator[Stage]:
 
 def plan_text(text: str) -> tuple[Query, ...]:
     """Return the questions for a person's own words: as they are, any type."""
-    words = " ".join(text.split()[:_MAX_WORDS])
+    words = " ".join(word[:_LONGEST_WORD] for word in text.split()[:_MAX_WORDS])
     return tuple(_both_modes(words, (), Stage.LAST)) if words else ()
 
 

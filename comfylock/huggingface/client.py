@@ -25,7 +25,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 from urllib.parse import quote
 
-from comfylock.addresses import HuggingFaceAddress
+from comfylock.addresses import HuggingFaceAddress, HuggingFacePage
 from comfylock.artifacts import HostedFile, HuggingFaceSource
 from comfylock.errors import FetchError, GoneError, ServerError
 from comfylock.events import Reporter, Warned
@@ -36,6 +36,7 @@ from comfylock.huggingface.payloads import (
     entry_to_dict,
     parse_commit,
     parse_entry,
+    parse_paths,
 )
 from comfylock.names import basename, shown
 from comfylock.web.hubfaults import UnseenError
@@ -149,6 +150,28 @@ class HuggingFaceClient:
             unsafe=entry.unsafe,
         )
 
+    def files_at(self, page: HuggingFacePage) -> tuple[HuggingFaceAddress, ...] | None:
+        """Return the files that a page shows, at the commit that its revision is at now.
+
+        ``None`` as of `file_at`. Sorted by path; nothing is kept of the list.
+
+        Raises:
+            FetchError: the hub failed, or refuses.
+        """
+        url = f"{self._base}/{page.repo}/revision/{quote(page.revision, safe='')}"
+        try:
+            answer = self._api.get_json(url, [("expand", "sha"), ("expand", "siblings")])
+        except GoneError:
+            return None
+        commit = parse_commit(answer)
+        if commit is None:
+            raise _without_commit(url)
+        below = f"{page.folder}/" if page.folder else ""
+        paths = [path for path in parse_paths(answer) if path.startswith(below)]
+        return tuple(
+            HuggingFaceAddress(repo=page.repo, revision=commit, file=path) for path in sorted(paths)
+        )
+
     def _commit(self, address: HuggingFaceAddress) -> str | None:
         url = f"{self._base}/{address.repo}/revision/{quote(address.revision, safe='')}"
         with self._turns.of(url):
@@ -174,7 +197,7 @@ class HuggingFaceClient:
     def _head(self, url: str) -> str:
         commit = parse_commit(self._api.get_json(url, [("expand", "sha")]))
         if commit is None:
-            raise ServerError(f"{url} was answered without a commit", hint="Try again later.")
+            raise _without_commit(url)
         return commit
 
     def _entry(self, address: HuggingFaceAddress, commit: str) -> Entry | None:
@@ -223,6 +246,10 @@ class HuggingFaceClient:
             self._warned.add(message)
             self._reporter.on(Warned(message=message))
         return kept.answer
+
+
+def _without_commit(url: str) -> ServerError:
+    return ServerError(f"{url} was answered without a commit", hint="Try again later.")
 
 
 def _source(address: HuggingFaceAddress, commit: str) -> HuggingFaceSource:

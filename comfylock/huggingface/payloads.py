@@ -45,6 +45,14 @@ def parse_commit(answer: object) -> str | None:
     return commit if isinstance(commit, str) and _COMMIT.fullmatch(commit) else None
 
 
+def parse_paths(answer: object) -> tuple[str, ...]:
+    """Return the paths of a repository's files, in the order of the answer."""
+    siblings = _table(answer).get("siblings")
+    entries = cast("list[object]", siblings) if isinstance(siblings, list) else []
+    paths = (_text(_table(entry).get("rfilename")) for entry in entries)
+    return tuple(path for path in paths if path)
+
+
 def parse_entry(answer: object, path: str) -> Entry | None:
     """Return the file at a path, ``None`` when it is not there or is a folder."""
     entries = cast("list[object]", answer) if isinstance(answer, list) else []

@@ -9,9 +9,16 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from comfylock.addresses import CivitaiAddress, parse_address
+from comfylock.addresses import CivitaiAddress, HuggingFacePage, parse_address, parse_page
 from comfylock.artifacts import Artifact, Candidate, ModelVersion
-from comfylock.candidates import belongs, contents, hash_changed, oldest_first, same_name
+from comfylock.candidates import (
+    belongs,
+    contents,
+    hash_changed,
+    named_in,
+    oldest_first,
+    same_name,
+)
 from comfylock.config import ModelWish
 from comfylock.errors import FetchError, Problem, UnresolvedError, UsageError
 from comfylock.lockfile.changes import Change, diff_locks
@@ -30,7 +37,17 @@ from comfylock.projectfile import (
 from comfylock.relocking import with_pin, without_pin, without_reference
 from comfylock.selecting import is_glob, matching_refs
 from comfylock.session import Session
-from comfylock.specs import SpecKind, kind_of, url_wish, wish_of
+from comfylock.specs import (
+    UNDERSTOOD,
+    SpecKind,
+    kind_of,
+    spec_at,
+    told,
+    url_wish,
+    wish_of,
+)
+
+_MOST_LISTED = 5  # of a repository's files: each costs a question
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,6 +188,8 @@ def _asked(session: Session, subject: Subject, spec: str, sha256: str | None) ->
             return url_wish(spec, sha256)
         case SpecKind.PAGE:
             return _of_page(session, subject, spec)
+        case SpecKind.REPOSITORY:
+            return _of_repository(session, subject, spec)
         case SpecKind.PATH:
             return _of_path(session, subject, spec)
 
@@ -190,9 +209,9 @@ def _of_page(session: Session, subject: Subject, spec: str) -> ModelWish | Misse
     problem = Problem(
         slug="ambiguous" if fitting else "unresolved",
         ref=subject.key,
-        message=f"{shown(spec)} has {len(fitting)} files that {shown(subject.key)} may be"
+        message=f"{told(spec)} has {len(fitting)} files that {shown(subject.key)} may be"
         if fitting
-        else f"{shown(spec)} has no file that {shown(subject.key)} may be",
+        else f"{told(spec)} has no file that {shown(subject.key)} may be",
         hint="Say which one" if fitting else "Look for it with `comfylock search`",
     )
     return _missed(subject, problem, candidates=fitting)
@@ -212,6 +231,44 @@ def _fitting(
     return oldest_first(named or files)
 
 
+def _of_repository(session: Session, subject: Subject, spec: str) -> ModelWish | Missed:
+    """Return the file of a repository that has the wanted name, or is the only one it can be."""
+    page = parse_page(spec)
+    assert page is not None, "the kind of the SPEC says so"
+    try:
+        files = session.repositories.files_at(page)
+        fitting = named_in(split_key(subject.key)[1], files or ())
+        if len(fitting) == 1:
+            return ModelWish(pin=spec_at(fitting[0]))
+        found = [session.repositories.file_at(one) for one in fitting[:_MOST_LISTED]]
+    except FetchError as error:
+        return _missed(subject, error.problem(subject.key), answered=False)
+    problem = _not_one_of(page, subject, None if files is None else len(fitting))
+    return _missed(subject, problem, candidates=tuple(one for one in found if one is not None))
+
+
+def _not_one_of(page: HuggingFacePage, subject: Subject, count: int | None) -> Problem:
+    """Return why a repository's page names no single file; without a count it is not to be seen."""
+    place = shown(f"{page.repo}@{page.revision}" + f" in {page.folder}" * bool(page.folder))
+    ref = shown(subject.key)
+    message, hint = f"{count} files that {ref} may be", "Say which one as hf:REPO@REVISION:PATH"
+    if count is None:
+        return Problem(
+            slug="unresolved",
+            ref=subject.key,
+            message=f"huggingface {place} is not there, or not to be seen without a key",
+            hint="Look at the repository's page; if it is private, set HF_TOKEN",
+        )
+    if not count:
+        message = f"no file that {ref} may be"
+    return Problem(
+        slug="ambiguous" if count else "unresolved",
+        ref=subject.key,
+        message=f"huggingface {place} has {message}",
+        hint=hint,
+    )
+
+
 def _of_path(session: Session, subject: Subject, spec: str) -> ModelWish:
     """Return the wish for a private file, if it lies where ComfyUI finds it by the wanted name.
 
@@ -221,14 +278,16 @@ def _of_path(session: Session, subject: Subject, spec: str) -> ModelWish:
     """
     path = session.path_of(spec)
     if not path.is_file():
-        raise UnresolvedError(f"there is no file {shown(spec)}", hint="Check the path")
+        raise UnresolvedError(
+            f"there is no file {told(spec)}", hint=f"Check the path. {UNDERSTOOD}"
+        )
     folder, name = split_key(subject.key)
     places = [Path(directory) / name for directory in session.directories.directories(folder)]
     if any(place.exists() and place.samefile(path) for place in places):
         return ModelWish(local=True)
     wanted = session.directories.target(folder) / name
     raise UnresolvedError(
-        f"{shown(spec)} is not where ComfyUI looks for {shown(subject.key)}",
+        f"{told(spec)} is not where ComfyUI looks for {shown(subject.key)}",
         hint=f"Move or link it to {shown(str(wanted))}, then pin it again",
     )
 
@@ -249,7 +308,9 @@ def _resolved(session: Session, subject: Subject, wish: ModelWish) -> Pin | Miss
 
     The lock's own entry has no say: the user's word also accepts other bytes than were locked.
     """
-    asking = replace(session.asking([subject.requirement]), wishes={subject.key: wish})
+    asking = replace(
+        session.asking([subject.requirement]), wishes={subject.key: wish}, again="pin it again"
+    )
     return _only(resolve_all([subject.requirement], None, asking), subject)
 
 
@@ -270,7 +331,7 @@ def _missed(
     subject: Subject,
     problem: Problem,
     *,
-    candidates: tuple[Artifact, ...] = (),
+    candidates: tuple[Candidate, ...] = (),
     answered: bool = True,
 ) -> Missed:
     return Missed(

@@ -10,6 +10,8 @@ from comfylock.matching import name_words
 from comfylock.names import extension, shown
 from comfylock.session import Session
 
+_MOST_ECHOED = 200
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
@@ -17,6 +19,7 @@ class Found:
 
     Attributes:
         text: what was searched for.
+        types: the model types that were kept, as they were typed; none for all.
         candidates: files of exactly that name or hash first, then in the order of the answers.
         left_out: how many more there are.
         fault: why nobody could be asked.
@@ -24,6 +27,7 @@ class Found:
 
     text: str
     candidates: tuple[Artifact, ...]
+    types: tuple[str, ...] = ()
     left_out: int = 0
     fault: Problem | None = None
 
@@ -59,7 +63,7 @@ def search(session: Session, text: str, types: Sequence[str], limit: int) -> Fou
                 )
     except FetchError as error:
         return Found(text=text, candidates=(), fault=error.problem())
-    return Found(text=text, candidates=())
+    return Found(text=text, candidates=(), types=tuple(types))
 
 
 def _texts(text: str) -> Iterator[str]:
@@ -99,8 +103,10 @@ def _of_hash(found: Sequence[Artifact], text: str) -> list[Artifact]:
 
 def nothing_found(found: Found) -> Problem:
     """Return the answer "no" of a search."""
+    of_type = f" of type {shown(' or '.join(found.types))}" if found.types else ""
+    words = "Search by words of the model's name, by a hash, or give the address of its page"
     return Problem(
         slug="unresolved",
-        message=f"Civitai shows nothing for {shown(found.text)}",
-        hint="Search by words of the model's name, by a hash, or give the address of its page",
+        message=f"Civitai shows nothing{of_type} for {shown(found.text[:_MOST_ECHOED])}",
+        hint=f"{words}; or leave out --type" if found.types else words,
     )

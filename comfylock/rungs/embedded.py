@@ -17,6 +17,7 @@ from comfylock.candidates import (
     is_declared,
     is_meant,
     of_content,
+    selected,
     sole_model,
     why_no_file,
 )
@@ -57,6 +58,9 @@ def _of_hinted_version(case: Case) -> Iterator[Artifact]:
             version = case.catalogs.civitai.by_version(address.version)
             files = version.files if version is not None else ()
             meant = tuple(one for one in files if is_meant(case.requirement, address, one))
+            if len(contents(meant)) > 1:
+                # Files of one version often share a name; older addresses tell them apart.
+                meant = selected(address, meant) or meant
             # A node may keep the AIR of a file that was chosen before; an address is declared
             # together with the name.
             declared = not meant and is_declared(case.requirement, address)

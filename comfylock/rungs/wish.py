@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from comfylock.addresses import CivitaiAddress, HuggingFaceAddress, PlainAddress, parse_spec
-from comfylock.artifacts import Candidate, ModelVersion
-from comfylock.candidates import belongs, follows, same_name
+from comfylock.artifacts import Artifact, Candidate, ModelVersion, Traits
+from comfylock.candidates import belongs, follows, of_content, same_name, selected
 from comfylock.lockfile.model import Evidence
 from comfylock.names import shown
 from comfylock.rungs.case import Case, Found, Miss, Step, kept, unresolved
@@ -49,6 +49,8 @@ def _private(case: Case) -> Step:
 def _in_version(case: Case, address: CivitaiAddress) -> Step:
     assert address.version is not None, "the caller has seen one"
     version = case.catalogs.civitai.by_version(address.version)
+    if version is not None and address.model not in {None, version.model}:
+        return _of_another_model(case, version, address)
     if version is not None:
         return _meant_in(case, version, address)
     return unresolved(
@@ -63,17 +65,45 @@ def _meant_in(case: Case, version: ModelVersion, address: CivitaiAddress) -> Ste
     if address.file is not None:
         meant = tuple(one for one in version.files if one.source.file == address.file)
     else:
-        fitting = [one for one in version.files if belongs(one, case.requirement.folder)]
+        fitting = [
+            one for one in selected(address, version.files) if belongs(one, case.requirement.folder)
+        ]
         named = [one for one in fitting if same_name(case.requirement.name, one.file_name)]
-        meant = tuple(named or fitting)
+        meant = tuple(named or fitting) or _linked(case, version, address)
     if meant:
         return Found(files=meant, evidence=Evidence.PINNED)
     wanted = f"file {address.file}" if address.file is not None else "file for this folder"
+    if address.kind or address.traits != Traits():
+        wanted = "file for this folder that is as the address says"
     return replace(
         unresolved(
             case,
             f"Civitai version {version.version} has no {wanted}",
             "Pin one of its files as `civitai:VERSION/FILE`.",
+        ),
+        candidates=version.files,
+    )
+
+
+def _linked(case: Case, version: ModelVersion, address: CivitaiAddress) -> tuple[Artifact, ...]:
+    """Return the VAE that a version is only shown with, from the version that it belongs to."""
+    digests = frozenset(one.sha256 for one in version.linked if one.sha256)
+    if address.kind.casefold() != "vae" or not digests:
+        return ()
+    owners = case.catalogs.civitai.by_hashes(sorted(digests))
+    files = (one for versions in owners.values() for one in of_content(versions, digests))
+    return tuple(one for one in files if belongs(one, case.requirement.folder))
+
+
+def _of_another_model(case: Case, version: ModelVersion, address: CivitaiAddress) -> Step:
+    """Refuse a word that contradicts itself; the site would show the model's latest version."""
+    return replace(
+        unresolved(
+            case,
+            f"the pin names Civitai model {address.model}, and version {version.version} belongs "
+            f"to model {version.model} ({shown(version.model_name)})",
+            f"If that version is meant, say `civitai:{version.version}`; else look for the right "
+            "one with `comfylock search`.",
         ),
         candidates=version.files,
     )
