@@ -19,7 +19,7 @@ FLOORS = (
     ("session",),
     ("apply", "localfiles", "locking", "upgrading"),
     ("reading", "resolve", "civitai", "huggingface", "disk"),
-    ("pruning", "rungs", "lengths", "outcomes"),
+    ("pruning", "rungs", "lengths", "outcomes", "vanished"),
     ("plan", "aliases", "candidates", "exports", "relocking", "specs", "spelling", "web"),
     ("lockfile", "references", "known"),
     ("addresses", "inventory", "mentions", "objectinfo", "projectfile", "userfile"),

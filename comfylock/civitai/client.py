@@ -97,6 +97,20 @@ class CivitaiClient:
         answer = self._answer(f"{self._base}/model-versions/{version}")
         return parse_version(answer) if answer is not None else None
 
+    def version_now(self, version: VersionId) -> ModelVersion | None:
+        """Return a version as it is at this moment, whatever was kept of it.
+
+        Raises:
+            FetchError: the API failed.
+        """
+        url = f"{self._base}/model-versions/{version}"
+        try:
+            answer: object | None = _sound(slimmed(self._api.get_json(url)), url)
+        except GoneError:
+            answer = None
+        self._cache.put(_request_key(url, ()), answer)
+        return parse_version(answer) if answer is not None else None
+
     def versions_of(self, model: ModelId) -> tuple[ModelVersion, ...]:
         """Return the published versions of a model, in no order that means anything.
 

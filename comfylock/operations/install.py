@@ -104,7 +104,7 @@ def install(
         register_lock(session.directories.primary, session.lock_path)
     outcomes: tuple[Outcome, ...] = ()
     if mode is InstallMode.APPLY and not plan.is_done:
-        outcomes = session.apply(plan)
+        outcomes = _carried_out(session, plan)
     elif mode is InstallMode.APPLY and _is_all_well(selection, differences, unresolved, locked):
         from comfylock.operations.receipts import leave_receipt
 
@@ -118,6 +118,15 @@ def install(
         hashed_files=inventory.hashed_files,
         kept_bytes=_kept_bytes(session, plan) if session.stop.is_set() else 0,
     )
+
+
+def _carried_out(session: Session, plan: Plan) -> tuple[Outcome, ...]:
+    outcomes = session.apply(plan)
+    if all(outcome.problem is None or outcome.problem.slug != "gone" for outcome in outcomes):
+        return outcomes
+    from comfylock.operations.vanished import with_reasons
+
+    return with_reasons(session, plan, outcomes)
 
 
 def _kept_bytes(session: Session, plan: Plan) -> int:
