@@ -339,15 +339,20 @@ _OBSTACLE_HINTS = {
     "disk-error": "Check the disk",
     "unsafe-path": "Put a folder in place of the link: only a folder's own directory may be one",
 }
+_DISGUISED_HINT = (
+    "It has the locked hash, so comfy.lock names such bytes: do not load it, and pin another file "
+    "with `comfylock pin`"
+)
 
 
 def _obstacle_problem(pin: Pin, obstacle: Obstacle) -> Problem:
     hint = _OBSTACLE_HINTS.get(obstacle.slug, "Move it out of the way")
+    again = "then run `comfylock install` again"
     return Problem(
         slug=obstacle.slug,
         ref=pin.key,
         message=f"{obstacle.path}, where {pin.key} belongs, is {obstacle.reason}",
-        hint=f"{hint}, then run `comfylock install` again",
+        hint=_DISGUISED_HINT if obstacle.slug == "unsafe-format" else f"{hint}, {again}",
     )
 
 

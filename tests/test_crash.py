@@ -109,14 +109,6 @@ def traced(
     )
 
 
-@pytest.fixture
-def strace(tmp_path: Path) -> None:
-    if shutil.which("strace") is None:
-        pytest.skip("there is no strace")
-    if subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], check=False).returncode != 0:
-        pytest.skip("strace is not permitted")
-
-
 def calls(scene: Scene, log: Path) -> dict[str, int]:
     """Return how often one thread makes each kind of call, at most: strace counts by thread."""
     names = ",".join(CHANGES)

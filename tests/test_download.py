@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from comfylock.artifacts import Source, UrlSource
-from comfylock.disk.download import receive, refuse_foreign
+from comfylock.disk.download import receive
 from comfylock.disk.part import Part
 from comfylock.disk.parts import claim_part
+from comfylock.disk.sniff import refuse_foreign
 from comfylock.disk.streams import Patience, Receiving
 from comfylock.disk.tree import opened_below
 from comfylock.errors import (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from comfylock.disk.hashcache import HashCache, is_settled, now_ns, stat_of
 from comfylock.disk.read import hash_file
-from comfylock.disk.scan import walk
+from comfylock.disk.walk import walk_files
 from comfylock.errors import BusyError, PlaceError
 from comfylock.events import Finished, Reporter, Started
 from comfylock.hashes import Digests, needed_to_check
@@ -59,7 +59,7 @@ class Copies:
         with self._walking:
             if self._by_size is None:
                 self._by_size = defaultdict(list)
-                for path, status in walk(self._roots()):
+                for path, status in walk_files(self._roots()):
                     self._by_size[status.st_size].append(path)
             return tuple(self._by_size.get(size, ()))
 

@@ -19,6 +19,7 @@ from itertools import chain
 from comfylock.artifacts import Source
 from comfylock.disk.part import Part
 from comfylock.disk.ranges import StartOverError, Stream, lead_of, receive_spread
+from comfylock.disk.sniff import HEAD_BYTES, foreign_kind, refuse_foreign
 from comfylock.disk.streams import Body, Receiving
 from comfylock.errors import (
     ComfylockError,
@@ -30,16 +31,9 @@ from comfylock.errors import (
 from comfylock.events import Advanced, Noted
 from comfylock.hashes import needed_to_check, told_apart
 from comfylock.lockfile.model import Pin
-from comfylock.names import extension, quoted
+from comfylock.names import quoted
 from comfylock.web.faults import NoAnswerError, PassingError
 from comfylock.web.fetch import RangeRefusedError, Stretch
-
-#: So many first bytes tell what a file is.
-HEAD_BYTES = 16
-#: The format's own limit of a header (safetensors, tensor.rs).
-_MAX_SAFETENSORS_HEADER = 100_000_000
-_MARKUP = (b"<!doctype", b"<!--", b"<html", b"<head", b"<?xml", b"<body", b"<error")
-_PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 def receive(pin: Pin, part: Part, receiving: Receiving) -> None:
@@ -55,6 +49,7 @@ def receive(pin: Pin, part: Part, receiving: Receiving) -> None:
         OtherLengthError: as `Receiving.on_length` says.
     """
     if part.size and _is_whole(pin, part):
+        _require_model(pin, part)
         return
     first: ComfylockError | None = None
     for source in pin.sources:
@@ -73,6 +68,17 @@ def receive(pin: Pin, part: Part, receiving: Receiving) -> None:
 def _is_whole(pin: Pin, part: Part) -> bool:
     found = part.digests()
     return found.agrees(pin.digests)
+
+
+def _require_model(pin: Pin, part: Part) -> None:
+    """Refuse a whole part that was not sniffed as it came: an act of ours may have left it."""
+    what = foreign_kind(pin.key, part.beginning(HEAD_BYTES))
+    if what is not None:
+        part.restart(needed_to_check(pin.digests))
+        raise NotAModelError(
+            f"what an earlier run has left of {pin.key} is {what}; nothing was kept",
+            hint="Look at the model's page, and ask whoever made comfy.lock what it is",
+        )
 
 
 def _receive_verified(pin: Pin, source: Source, part: Part, receiving: Receiving) -> None:
@@ -216,44 +222,6 @@ def _given_up(pin: Pin, part: Part, error: PassingError, tries: int) -> PassingE
         f"{pin.key}: {error.message}; {tries} tries in a row brought no new byte",
         hint=f"Run `comfylock install` again later; {part.held:,}{of} bytes are kept",
     )
-
-
-def refuse_foreign(key: str, head: bytes) -> None:
-    """Raise when the first bytes of a download show that it is no model of its extension.
-
-    Raises:
-        NotAModelError: with what the bytes look like.
-    """
-    what = foreign_kind(key, head)
-    if what is not None:
-        raise NotAModelError(
-            f"the server sent {what} instead of {key}; nothing was kept",
-            hint="Open the model's page in a browser; a key, a licence or a login may be missing",
-        )
-
-
-def foreign_kind(name: str, head: bytes) -> str | None:
-    """Return what a file surely is by its first bytes where that is no model of its extension.
-
-    That is a web page, an error text, and pickle or zip bytes under a ``.safetensors`` name, which
-    some loaders would run. All else is for the hash to judge.
-    """
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if start.startswith(_MARKUP):
-        return "a web page"
-    named_safetensors = extension(name) in {".safetensors", ".sft"}
-    if named_safetensors and _looks_like_safetensors(head):
-        return None
-    if start.startswith((b'{"', b"{'", b"{\n", b'[{"')):
-        return "an error text (JSON)"
-    if named_safetensors and head.startswith(_PICKLES):
-        return "a pickle or zip file, which may run code when it is loaded,"
-    return None
-
-
-def _looks_like_safetensors(head: bytes) -> bool:
-    length = int.from_bytes(head[:8], "little")
-    return len(head) > 8 and length <= _MAX_SAFETENSORS_HEADER and head[8:9] == b"{"
 
 
 def _mismatch(pin: Pin, source: Source, part: Part) -> HashMismatchError:

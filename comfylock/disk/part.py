@@ -189,6 +189,10 @@ class Part:
         """Return the digests of all bytes so far."""
         return self._hasher.digests()
 
+    def beginning(self, count: int) -> bytes:
+        """Return the first bytes, at most so many."""
+        return os.pread(self._file.fileno(), count, 0)
+
     def remember(self, validator: str | None) -> None:
         """Keep the server's name of this version, for a later run; losing it costs nothing."""
         if validator == self.validator:

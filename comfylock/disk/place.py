@@ -15,12 +15,12 @@ from io import FileIO
 from mmap import mmap
 from pathlib import Path
 
-from comfylock.disk.download import HEAD_BYTES, foreign_kind
 from comfylock.disk.faults import disk_fault
 from comfylock.disk.hashcache import stat_of
 from comfylock.disk.parts import PARTIAL_STEPS, owner_name
 from comfylock.disk.read import BUFFER_BYTES, hash_file, open_file
 from comfylock.disk.rename import NO_HARD_LINKS, Address, rename_without_clobber
+from comfylock.disk.sniff import HEAD_BYTES, foreign_kind
 from comfylock.disk.tree import STATE_DIRECTORY, opened_below, state_base, sync
 from comfylock.errors import (
     BusyError,
@@ -178,7 +178,7 @@ def link_file(
         what = foreign_kind(destination.name, os.pread(file.fileno(), HEAD_BYTES, 0))
         if what is not None:
             raise NotAModelError(
-                f"{source.path} is {what} and is not placed under the name {destination.path}",
+                f"{source.path} is not placed under the name {destination.path}: it is {what}",
                 hint="Do not load that file, and ask whoever made comfy.lock what it is",
             )
         for method in _METHODS[mode]:

@@ -9,16 +9,18 @@ followed, as ComfyUI does, each directory once.
 import errno
 import os
 import stat as stat_bits
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from comfylock.directories import ModelDirectories
 from comfylock.disk.hashcache import HashCache, is_settled, now_ns, stat_of
-from comfylock.disk.parts import PARTIAL_STEPS, Leftover, leftover
+from comfylock.disk.parts import Leftover, leftover
 from comfylock.disk.read import hash_file
+from comfylock.disk.sniff import DISGUISED, is_disguised
 from comfylock.disk.tree import existing_parent
+from comfylock.disk.walk import walk_files
 from comfylock.errors import BusyError, PlaceError
 from comfylock.events import Finished, Noted, Reporter, Started, Warned
 from comfylock.hashes import Digests, needed_to_check
@@ -27,8 +29,6 @@ from comfylock.lockfile.model import Pin
 from comfylock.names import basename, is_alias, split_alias, split_key
 from comfylock.workers import side_by_side
 
-# Parts are no whole files, and a repository's objects are not models.
-_PASSED_OVER = (os.sep + os.path.join(*PARTIAL_STEPS), f"{os.sep}.git")  # noqa: PTH118
 _HASHING_THREADS = 4
 
 
@@ -137,7 +137,7 @@ class Scanner:
         spots: dict[str, Spot] = {}
         for pin in pins:
             wish = wishes.get(pin.key)
-            content = hashed[wish.path] if wish else contents[pin.key]
+            content = _refused(pin, hashed[wish.path] if wish else contents[pin.key])
             folder, name = split_key(pin.key)
             target = self._directories.target(folder) / name
             spots[pin.key] = Spot(
@@ -221,7 +221,7 @@ class Scanner:
         )
         wishes = [
             _Wish(path=path, status=status, algorithms=algorithms)
-            for path, status in walk(self._directories.roots())
+            for path, status in walk_files(self._directories.roots())
             if status.st_size in sizes
             or os.path.basename(path).casefold() in names  # noqa: PTH119
             or self._is_known(path, status, contents)
@@ -335,6 +335,18 @@ def _both(digests: Digests) -> tuple[str, ...]:
     return tuple(digest for digest in (digests.sha256, digests.blake3) if digest)
 
 
+def _refused(pin: Pin, content: Content) -> Content:
+    """Return an obstacle for the locked bytes where their format is not what the name promises.
+
+    What we placed under this name was looked at then, so most files are not even opened.
+    """
+    if not isinstance(content, LocalFile) or content.placed or not _is_content(content, pin):
+        return content
+    if not is_disguised(content.path, pin.key):
+        return content
+    return Obstacle(path=content.path, slug="unsafe-format", reason=DISGUISED)
+
+
 def _device(path: Path) -> int:
     try:
         return path.stat().st_dev
@@ -367,39 +379,3 @@ def _free_bytes(spots: Mapping[str, Spot], left: Mapping[str, Leftover]) -> Mapp
             free[spot.file_system] = shutil.disk_usage(existing_parent(spot.target.parent)).free
         free[spot.file_system] += left[label].room
     return free
-
-
-def walk(roots: Iterable[Path]) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield every regular file below the roots once, with its stat; links are followed."""
-    seen_directories: set[tuple[int, int]] = set()
-    seen_files: set[tuple[int, int]] = set()
-    waiting = [str(root) for root in roots]
-    while waiting:
-        directory = waiting.pop()
-        try:
-            status = os.stat(directory)  # noqa: PTH116
-            entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
-        except OSError:
-            continue
-        if (status.st_dev, status.st_ino) in seen_directories:
-            continue
-        seen_directories.add((status.st_dev, status.st_ino))
-        for entry in entries:
-            found = _entry_stat(entry)
-            if found is None:
-                continue
-            if stat_bits.S_ISDIR(found.st_mode):
-                if not entry.path.endswith(_PASSED_OVER):
-                    waiting.append(entry.path)
-            elif (
-                stat_bits.S_ISREG(found.st_mode) and (found.st_dev, found.st_ino) not in seen_files
-            ):
-                seen_files.add((found.st_dev, found.st_ino))
-                yield entry.path, found
-
-
-def _entry_stat(entry: "os.DirEntry[str]") -> os.stat_result | None:
-    try:
-        return entry.stat()
-    except OSError:
-        return None
