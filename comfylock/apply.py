@@ -374,7 +374,6 @@ class _Crew:
             except ComfylockError:
                 part.release()
                 raise
-            part.close()
             remove_leftovers(shown_directory, frozenset({pin.digests.label}))
         self._placed(action, stat, part.digests())
         return aside

@@ -216,7 +216,10 @@ class Part:
         return value if isinstance(value, str) else None
 
     def seal(self) -> None:
-        """Bring the bytes to the disk and make sure that these and no others are in the file.
+        """Bring the bytes to the disk, make sure that these and no others are there, and close.
+
+        An open file's facts may change when it is closed (NTFS on Linux), and what is published
+        is known by its facts from then on.
 
         Raises:
             HashMismatchError: the file is not as long as what was written to it.
@@ -232,6 +235,7 @@ class Part:
             raise HashMismatchError(
                 f"{self.path} has {length:,} bytes on the disk, and {self.size:,} were written"
             )
+        self.close()
 
     def _cut_off(self) -> None:
         """Give up the journal of a whole part, and room that was set aside and is not needed."""
@@ -254,8 +258,9 @@ class Part:
         if self.held == 0:
             self.discard()
             return
-        with contextlib.suppress(OSError):
-            self._cut_off()
+        if not self._file.closed:
+            with contextlib.suppress(OSError):
+                self._cut_off()
         self.close()
         # Where another part has the plain name, or the disk refuses, ours stays under its own,
         # which is claimable as soon as this process is gone.

@@ -8,6 +8,7 @@ found and used by the next download, or removed with old parts.
 
 import contextlib
 import os
+import sys
 
 from comfylock.disk.faults import disk_fault
 from comfylock.disk.hashcache import stat_of
@@ -17,6 +18,10 @@ from comfylock.disk.rename import Address, rename_without_clobber
 from comfylock.disk.tree import sync
 from comfylock.errors import BusyError
 from comfylock.inventory import FileStat, LocalFile
+
+# Holds on to the file, not to its bytes: NTFS on Linux changes the facts of a file that was
+# renamed while it was open, once it is closed.
+_HOLD = os.O_PATH if sys.platform == "linux" else os.O_RDONLY | os.O_NONBLOCK
 
 
 def remove_placed(destination: Destination, seen: LocalFile) -> FileStat:
@@ -32,17 +37,25 @@ def remove_placed(destination: Destination, seen: LocalFile) -> FileStat:
     ):
         spare = (directory, f"{seen.digests.label}.{owner_name()}.part")
         try:
-            handle = os.open(last, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=parent)
+            handle = os.open(last, _HOLD | os.O_CLOEXEC, dir_fd=parent)
             try:
                 _require_same(destination, stat_of(os.fstat(handle)) == seen.stat)
                 _take((parent, last), spare, destination)
                 os.unlink(spare[1], dir_fd=directory)
                 sync(parent)
-                return stat_of(os.fstat(handle))
+                return _left(handle, seen)
             finally:
                 os.close(handle)
         except OSError as error:
             raise disk_fault(error, destination.path, "remove") from error
+
+
+def _left(handle: int, seen: LocalFile) -> FileStat:
+    """Return how the file looks under the names that remain; it does not matter where none does."""
+    try:
+        return stat_of(os.fstat(handle))
+    except FileNotFoundError:  # what NTFS on Linux says of a file without a name
+        return seen.stat
 
 
 def _take(spot: Address, spare: Address, destination: Destination) -> None:
