@@ -1,5 +1,7 @@
 """The entry point: as small as can be, so that an interrupt during start-up prints no traceback."""
 
+_signals: list[int] = []
+
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
@@ -8,17 +10,25 @@ def main() -> None:
         import sys
 
         signal.signal(signal.SIGTERM, _as_interrupt)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
+            signal.signal(signal.SIGINT, _as_interrupt)
         from comfylock.cli.main import run
 
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
+        _leave(130, "stopped")
+    except Exception:
+        # An interrupt while a module in C loads its own modules comes out as an ImportError.
+        if not _signals:
+            raise
         _leave(130, "stopped")
     else:
         _leave(code, "")
 
 
 def _as_interrupt(number: int, frame: object) -> None:
-    del number, frame
+    del frame
+    _signals.append(number)
     raise KeyboardInterrupt
 
 

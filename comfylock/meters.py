@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 _WINDOW_S = 8.0  # a rate over less jumps, one over more lags behind
 _LEAST_S = 1.0  # nothing can be said of a rate before
+_SAMPLE_S = 0.05  # bytes of so short a time are one sample: they come in hundreds a second
 _BAR_CELLS = 20
 _LEAST_NAME = 24
 
@@ -50,7 +51,10 @@ class Meter:
             self.done = 0
         if self.total is not None and self.done > self.total:
             self.total = self.done
-        self._samples.append((now_s, max(0, count)))
+        since_s, sampled = now_s, 0
+        if self._samples and now_s - self._samples[-1][0] < _SAMPLE_S:
+            since_s, sampled = self._samples.pop()
+        self._samples.append((since_s, sampled + max(0, count)))
         self._forget(now_s)
 
     def _forget(self, now_s: float) -> None:

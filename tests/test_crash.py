@@ -7,19 +7,16 @@ proves nothing.
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from comfylock.lockfile.model import Pin
-from tests.standin.catalogue import Catalogue, file, model, version
 from tests.standin.client import ask
 from tests.standin.server import Standin
 from tests.world import BRUSH, INK, PAPER, SHELVES, World, bytes_of, pin_of, source_of
@@ -248,65 +245,6 @@ def test_kills_at_random_moments_break_no_promise(tmp_path: Path, hub: Standin) 
         assert scene.faults() == [], turn
     hub.configure(throttle_per_connection=None)
     scene.goes_on()
-
-
-BIG_BYTES = 200 << 20
-
-
-@pytest.fixture
-def big() -> Iterator[tuple[Standin, Pin]]:
-    """A hub with one file of 200 MB."""
-    shelves = Catalogue.of(
-        [model(9, "Big", "Checkpoint", versions=[version(
-            91, "v1", files=[file(911, "big.safetensors", size=BIG_BYTES)]
-        )])]
-    )  # fmt: skip
-    shelf = shelves.shelf(911)
-    pin = replace(
-        pin_of(INK),
-        key="checkpoints/big.safetensors",
-        size=BIG_BYTES,
-        digests=replace(pin_of(INK).digests, sha256=shelf.file.sha256, blake3=shelf.file.blake3),
-        sources=(source_of(shelf),),
-    )
-    with Standin(shelves) as hub:
-        yield hub, pin
-
-
-@pytest.mark.slow
-def test_fifty_kills_of_a_large_download(tmp_path: Path, big: tuple[Standin, Pin]) -> None:
-    """At random moments of the whole run; every second world is gone on with at once."""
-    hub, pin = big
-    moments = random.Random(200)
-    kills = partial = fetched = finished = 0
-    world = World(tmp_path, hub)
-    world.lock(pin)
-    spot = world.spot(pin.key)
-    began = time.monotonic()
-    assert world.run("install").code == 0
-    whole_s = time.monotonic() - began
-    while kills < 50:
-        shutil.rmtree(world.models)
-        world.models.mkdir()
-        hub.clear_requests()
-        for _ in range(2):
-            process = world.start("install")
-            time.sleep(moments.uniform(0.05, whole_s * 1.05))
-            process.send_signal(signal.SIGKILL)
-            process.communicate(timeout=30)
-            kills += 1
-            partial += spot.exists() and spot.stat().st_size != BIG_BYTES
-        assert world.run("install").code == 0
-        finished += spot.stat().st_size == BIG_BYTES
-        again = world.run("install", "--verify", "full")
-        assert again.err.splitlines()[-1].startswith("Checked 1 model")
-        assert [path for path in world.parts() if path.suffix == ".part"] == []
-        fetched += sum(entry.bytes_sent for entry in world.downloads())
-    ratio = fetched / (finished * BIG_BYTES)
-    print(f"{kills} kills, {partial} partial files, {finished} of 25 finished, {ratio:.3f} x bytes")
-    assert (partial, finished) == (0, 25)
-    # A killed client may leave in the sockets what the server counts as sent.
-    assert ratio < 1.25
 
 
 # ---------------------------------------------------------------------------- the naive way

@@ -734,6 +734,30 @@ def test_an_interrupt_at_any_moment_of_the_start_prints_no_traceback(world: Worl
     assert world.run("install").code == 0
 
 
+HIDING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "comfylock.cli.output":
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt:
+                raise ImportError("PyCapsule_Import could not import module") from None
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def test_an_interrupt_that_comes_out_as_another_error_prints_no_traceback(world: World) -> None:
+    """So do modules in C that load others as they are loaded, `ssl` among them."""
+    world.lock(pin_of(INK))
+    (world.root / "home" / "sitecustomize.py").write_text(HIDING)
+    path = f"{world.root / 'home'}:{world.environment['PYTHONPATH']}"
+    ran = world.run("install", PYTHONPATH=path)
+    assert (ran.code, ran.err) == (130, "stopped\n")
+
+
 # ----------------------------------------------------------------------------- two at a time
 
 

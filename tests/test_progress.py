@@ -2,6 +2,7 @@
 
 import fcntl
 import io
+import json
 import os
 import pty
 import re
@@ -12,6 +13,8 @@ import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -274,6 +277,48 @@ def test_an_interrupt_takes_the_bars_away_and_says_in_one_line_what_is_kept(
     assert kept, last
     assert 50 <= int(kept[1]) < 300
     assert "skipped" not in screen.text
+
+
+def hashed_for_seconds(world: World) -> None:
+    """Lay a file into a spot that takes seconds to read: it has no bytes, but a length."""
+    with world.put("loras/ink.safetensors", b"").open("r+b") as file:
+        file.truncate(6 << 30)
+    world.lock(pin_of(INK, size=6 << 30))
+
+
+def test_an_interrupt_while_files_are_read_takes_the_bars_away_too(world: World) -> None:
+    hashed_for_seconds(world)
+    screen = Screen(world, "install")
+    screen.read(until="reading")
+    screen.process.send_signal(signal.SIGINT)
+    assert screen.end() == 130
+    assert drawn(screen.text)[-1] == "stopped"
+    assert screen.text.rindex("\x1b[?25h") > screen.text.rindex("\x1b[?25l")  # the cursor is back
+
+
+@pytest.mark.parametrize("flag", ["--json", "--json-lines"])
+def test_an_interrupt_at_any_time_ends_what_programs_read(world: World, flag: str) -> None:
+    hashed_for_seconds(world)
+    process = world.start("install", flag)
+    end = time.monotonic() + 20
+    while not has_open(process.pid, "ink.safetensors"):
+        assert time.monotonic() < end
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    last = json.loads(out if flag == "--json" else out.splitlines()[-1])
+    assert (last["ok"], last.get("exit_code", 130)) == (False, 130)
+    assert '"interrupted"' in out
+
+
+def has_open(process: int, name: str) -> bool:
+    """Say whether a process has a file open; Linux tells."""
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("this system does not tell what a process has open")
+    with suppress(OSError):
+        links = Path(f"/proc/{process}/fd").iterdir()
+        return any(name in str(link.readlink()) for link in links)
+    return False
 
 
 class Terminal(io.StringIO):

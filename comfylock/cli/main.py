@@ -20,7 +20,7 @@ from comfylock.cli.options import Commands, global_options
 from comfylock.cli.output import show
 from comfylock.cli.starting import doctor, init
 from comfylock.cli.telling import diff, export, merge_driver, report
-from comfylock.errors import ComfylockError, UsageError
+from comfylock.errors import ComfylockError, StoppedError, UsageError
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.Abort:
-        return 130
+        return _stop(arguments, as_json=as_json)
     except click.ClickException as error:
         usage = UsageError(error.format_message(), hint=_usage_hint(error))
         if _as_lines(arguments):
@@ -44,6 +44,17 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _stop(arguments: Sequence[str], *, as_json: bool) -> int:
+    """Tell in one line, or in the document that was asked for, that the user interrupted."""
+    stopped = StoppedError("stopped")
+    if _as_lines(arguments):
+        _end_lines(stopped, begun=True)
+    if as_json:
+        return _fail(stopped, arguments, as_json=True)
+    click.echo(stopped.message, err=True)
+    return stopped.exit_code
 
 
 def _usage_hint(error: click.ClickException) -> str:

@@ -67,12 +67,15 @@ def _refreshing() -> "Reuse":
 
 
 def _reporter() -> AnyReporter:
-    return make_reporter(
+    reporter = make_reporter(
         quiet=given("quiet", default=False),
         verbose=given("verbose", default=False),
         bars=not given("no_progress", default=False) and _colour() is not False,
         colour=_colour(),
     )
+    # However the command ends: bars that stay hide the cursor.
+    click.get_current_context().call_on_close(reporter.close)
+    return reporter
 
 
 def _colour() -> bool | None:

@@ -199,10 +199,10 @@ def _head(pieces: Iterator[bytes | memoryview]) -> bytes:
 
 
 def _take(pin: Pin, piece: bytes | memoryview, part: Part, receiving: Receiving) -> None:
-    if receiving.stop.is_set():
-        raise StoppedError("stopped")
     part.write(piece)
     receiving.reporter.on(Advanced(ref=pin.key, count=len(piece)))
+    if receiving.stop.is_set():
+        raise StoppedError("stopped")
 
 
 def _wait(pin: Pin, error: PassingError, fruitless: int, receiving: Receiving) -> None:
