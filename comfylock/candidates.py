@@ -296,8 +296,8 @@ def hash_changed(old: Pin, new: Pin) -> Problem | None:
             f"Civitai version {version} file {file} had {old.digests} when it was locked "
             f"and has {new.digests} now"
         ),
-        hint="Check its page. To accept the new file: "
-        f"`comfylock pin {quoted(old.key)} civitai:{version}/{file}`.",
+        hint="Check its page; to accept the new file, "
+        f"`comfylock pin {quoted(old.key)} civitai:{version}/{file}`",
         ref=old.key,
     )
 
@@ -341,5 +341,5 @@ class NoRepositories:
 
 def _offline(question: str) -> OfflineError:
     return OfflineError(
-        f"nobody can be asked {question}", hint="Run the command again without `--offline`."
+        f"nobody can be asked {question}", hint="Run the command again without `--offline`"
     )

@@ -207,7 +207,7 @@ def _models_dir(path: Path, origin: str) -> Path:
         what = "is not a folder" if absolute.exists() else "is not there"
         raise ModelsDirMissingError(
             f"the models folder {shown(str(absolute))} {what} (named by {origin})",
-            hint="Create it, or name another one with --models-dir.",
+            hint="Create it, or name another one with --models-dir",
         )
     return absolute
 
@@ -224,11 +224,11 @@ def _discovered(start: Path) -> Path:
         if found:
             names = ", ".join(shown(str(path)) for path in found)
             raise ModelsDirMissingError(
-                f"there are several ComfyUI folders: {names}", hint="Name one with --models-dir."
+                f"there are several ComfyUI folders: {names}", hint="Name one with --models-dir"
             )
     raise ModelsDirMissingError(
         f"no ComfyUI models folder was found around {shown(str(absolute))}",
-        hint="Name it with --models-dir, or set COMFYUI_PATH to your ComfyUI folder.",
+        hint="Name it with --models-dir, or set COMFYUI_PATH to your ComfyUI folder",
     )
 
 
@@ -304,7 +304,7 @@ def _text_value(value: object, place: str) -> str:
         return value
     raise ConfigInvalidError(
         f"{place}: expected a path, found {'a list' if isinstance(value, list) else 'no text'}",
-        hint="ComfyUI takes several paths as lines of one text: write | and one path a line.",
+        hint="ComfyUI takes several paths as lines of one text: write | and one path a line",
     )
 
 

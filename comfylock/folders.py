@@ -168,13 +168,13 @@ def _verify_entry(name: str, folder: str) -> None:
     if not name.rpartition(".")[0]:
         raise ConfigInvalidError(
             f'[folders] has the key "{shown(name)}", which names no input',
-            hint='write it as "NodeClass.input_name" = "folder"',
+            hint='Write it as "NodeClass.input_name" = "folder"',
         )
     reason = unsafe_reason(f"{folder}/x.safetensors")
     if reason is not None:
         raise ConfigInvalidError(
             f'[folders] puts "{shown(name)}" into "{shown(folder)}": {reason}',
-            hint="name a folder below the models folder, such as loras",
+            hint="Name a folder below the models folder, such as loras",
         )
 
 

@@ -60,7 +60,7 @@ class Secret:
         if not _KEY.fullmatch(self._text):
             raise ConfigInvalidError(
                 f"{name} is empty or holds a blank or a character outside ASCII",
-                hint="Copy the key again, without quotes around it.",
+                hint="Copy the key again, without quotes around it",
             )
 
     def reveal(self) -> str:
@@ -163,7 +163,7 @@ def checked_base(text: str, name: str) -> str:
     complaint = _base_complaint(text)
     if complaint is not None:
         raise ConfigInvalidError(
-            f"{name}: {complaint}", hint=f"Give an address such as {CIVITAI_URL}."
+            f"{name}: {complaint}", hint=f"Give an address such as {CIVITAI_URL}"
         )
     return text.rstrip("/")
 

@@ -300,7 +300,7 @@ def _resolve_one(
 
 
 def _unanswered(requirement: Requirement, problem: Problem, again: str) -> Missed:
-    hint = f"{(problem.hint or 'Check the connection').rstrip('.')}; then {again}"
+    hint = f"{problem.hint or 'Check the connection'}; then {again}"
     return Missed(
         requirement=requirement,
         problem=replace(problem, hint=hint, ref=problem.ref or requirement.key),

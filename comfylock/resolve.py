@@ -30,7 +30,7 @@ from comfylock.candidates import (
 from comfylock.config import ModelWish
 from comfylock.errors import FetchError
 from comfylock.lockfile.model import Evidence, Pin
-from comfylock.names import extension, is_pickle, shown
+from comfylock.names import extension, is_pickle, quoted, shown
 from comfylock.references import Requirement
 from comfylock.rungs.case import (
     Ambiguous,
@@ -152,7 +152,7 @@ def _settled(case: Case, found: Found) -> Resolution:
         return unresolved(
             case,
             f"Civitai has no full hash of {shown(first.file_name)}, so it cannot be pinned",
-            "Lock again when it is scanned, or download it once and lock again.",
+            "Lock again when it is scanned, or download it once and lock again",
         )
     if is_pickle(first.file_name) and extension(case.key) and not is_pickle(case.key):
         return refused(case, f"{shown(first.file_name)} is a pickle under another name")
@@ -193,11 +193,13 @@ def _given_up(case: Case, misses: tuple[Miss, ...], *, may_propose: bool) -> Unr
     """Say that nobody knew, with the next step of the first rung that has one to offer."""
     offered = next((one for one in misses if one.hint is not None), None)
     because = f": {offered.reason}" if offered is not None else ""
-    search = f"Look for it with `comfylock search {stem(case.name)}`, then `comfylock pin` it."
+    search = (
+        f"Look for it with `comfylock search {quoted(stem(case.name))}`, then `comfylock pin` it"
+    )
     return replace(
         unresolved(
             case,
-            f"nothing says for certain which file {case.name} is{because}",
+            f"nothing says for certain which file it is{because}",
             offered.hint if offered is not None and offered.hint else search,
         ),
         misses=misses,

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from comfylock.errors import AmbiguousError, UnresolvedError
 from comfylock.matching import most_alike
-from comfylock.names import basename, canonical_folder, extension, normalised_name, shown
+from comfylock.names import basename, canonical_folder, extension, normalised_name, quoted, shown
 
 _GLOB_CHARACTERS = frozenset("*?[")
 _MOST_LISTED = 10
@@ -64,7 +64,7 @@ def matching_workflows(name: str, paths: Iterable[str]) -> tuple[str, ...]:
         raise UnresolvedError(
             f"comfy.lock has no workflow {shown(name)}"
             + (f"; did you mean one of these?{near}" if alike else ""),
-            hint=f"Run `comfylock lock {shown(name)}` to add it",
+            hint=f"Run `comfylock lock {quoted(name)}` to add it",
         )
     if len(found) > 1 and not is_glob(name):
         raise AmbiguousError(

@@ -224,7 +224,7 @@ def _take(reported: _Reported, texts: _InTexts, mention: Mention, wanted: str) -
         reported.edits[mention.name.start] = wanted
     else:
         raise WorkflowInvalidError(
-            "its graph is kept as text inside JSON", hint="save the workflow itself in ComfyUI"
+            "its graph is kept as text inside JSON", hint="Save the workflow itself in ComfyUI"
         )
 
 

@@ -105,11 +105,11 @@ def _sync_directory(path: Path) -> None:
 def _translated(error: OSError, path: Path) -> PlaceError:
     if error.errno in _FULL:
         return DiskFullError(
-            f"{path} was not written: the disk is full", hint="Free some space and run it again."
+            f"{path} was not written: the disk is full", hint="Free some space and run it again"
         )
     if error.errno in _FORBIDDEN:
         return PermissionDeniedError(
             f"{path} was not written: {error.strerror}",
-            hint="Check who may write in its folder.",
+            hint="Check who may write in its folder",
         )
     return DiskError(f"{path} was not written: {error.strerror or error}")

@@ -192,7 +192,7 @@ def test_conflict_markers_are_told_before_the_syntax_is_judged(marker):
     with pytest.raises(LockConflictError) as caught:
         parse_lock(f"version = 1\r\n{marker}\r\n", "comfy.lock")
     assert caught.value.message == "comfy.lock has merge conflict markers (line 2)"
-    assert caught.value.hint == "Run `comfylock lock`."
+    assert caught.value.hint == "Run `comfylock lock`"
 
 
 def test_equals_signs_inside_a_line_are_no_conflict():

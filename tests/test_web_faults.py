@@ -83,7 +83,8 @@ def test_status_and_body_tell_the_fault(
 
 def test_missing_key_has_a_hint_that_says_where_to_get_one():
     assert fault(401, LOGIN).hint == (
-        "Make a key at https://civitai.com/user/account and set CIVITAI_TOKEN."
+        "Make a key at https://civitai.com/user/account, then run `comfylock auth login` or set "
+        "CIVITAI_TOKEN"
     )
     assert "HF_TOKEN" in str(fault(401, b"", host="huggingface.co").hint)
 

@@ -230,7 +230,7 @@ def _mismatch(pin: Pin, source: Source, part: Part) -> HashMismatchError:
         f"{pin.key} from {source} is not the locked file ({part.size:,} bytes)\n"
         f"{told_apart(pin.digests, found)}",
         hint=(
-            "The uploader may have replaced the file, or comfy.lock was edited. Look at its page; "
+            "The uploader may have replaced the file, or comfy.lock was edited: look at its page; "
             f"`comfylock pin {quoted(pin.key)} SPEC` accepts what is there now"
         ),
     )

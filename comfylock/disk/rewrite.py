@@ -21,7 +21,7 @@ def read_beginning(path: Path, limit: int) -> bytes:
             return file.read(limit)
     except FileNotFoundError as error:
         raise PathMissingError(
-            f"there is no file {shown(str(path))}", hint="check the path", ref=str(path)
+            f"there is no file {shown(str(path))}", hint="Check the path", ref=str(path)
         ) from error
     except OSError as error:
         raise disk_fault(error, shown(str(path)), "read") from error

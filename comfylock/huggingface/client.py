@@ -233,7 +233,7 @@ class HuggingFaceClient:
         if size != entry.size or entry.blob not in {"", blob.hexdigest()}:
             raise ServerError(
                 f"the bytes of {shown(str(source))} are not those that its commit holds",
-                hint="Try again later.",
+                hint="Try again later",
             )
         return Entry(size=size, digests=hasher.digests(), blob=entry.blob, unsafe=entry.unsafe)
 
@@ -249,7 +249,7 @@ class HuggingFaceClient:
 
 
 def _without_commit(url: str) -> ServerError:
-    return ServerError(f"{url} was answered without a commit", hint="Try again later.")
+    return ServerError(f"{url} was answered without a commit", hint="Try again later")
 
 
 def _source(address: HuggingFaceAddress, commit: str) -> HuggingFaceSource:

@@ -55,7 +55,7 @@ def read_lock_text(path: Path) -> str:
     except FileNotFoundError as error:
         raise LockMissingError(
             f"there is no lock at {path}",
-            hint="Run `comfylock lock WORKFLOWS` to write one, or name it with --lockfile.",
+            hint="Run `comfylock lock WORKFLOWS` to write one, or name it with --lockfile",
         ) from error
     except OSError as error:
         raise LockInvalidError(f"{path} cannot be read: {error.strerror}") from error
@@ -94,7 +94,7 @@ def parse_lock(text: str, name: str, dangling: Dangling = Dangling.REFUSED) -> L
         raise LockVersionError(f"{name}: {error.message}", hint=error.hint) from error
 
 
-_REPAIR = "Take the file from version control, or run `comfylock lock --rebuild` to write it anew."
+_REPAIR = "Take the file from version control, or run `comfylock lock --rebuild` to write it anew"
 
 
 def _refuse_markers(text: str, name: str) -> None:
@@ -102,7 +102,7 @@ def _refuse_markers(text: str, name: str) -> None:
     if marker is not None:
         line = text.count("\n", 0, marker.start()) + 1
         raise LockConflictError(
-            f"{name} has merge conflict markers (line {line})", hint="Run `comfylock lock`."
+            f"{name} has merge conflict markers (line {line})", hint="Run `comfylock lock`"
         )
 
 

@@ -73,7 +73,7 @@ def _next_state(current: str, marker: str, number: int) -> str:
 def _senseless(reason: str) -> LockConflictError:
     return LockConflictError(
         f"the merge conflict cannot be read: {reason}",
-        hint="Take one side from version control, then run `comfylock lock`.",
+        hint="Take one side from version control, then run `comfylock lock`",
     )
 
 

@@ -184,7 +184,7 @@ def _check_version(top: Table) -> None:
     if version > LOCK_VERSION:
         raise LockVersionError(
             f"version: {excerpt(version)} is newer than this comfylock reads ({LOCK_VERSION})",
-            hint="Upgrade comfylock, or run the version that wrote the file.",
+            hint="Upgrade comfylock, or run the version that wrote the file",
         )
 
 

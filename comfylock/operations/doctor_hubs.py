@@ -11,6 +11,7 @@ from comfylock.errors import AuthRequiredError, FetchError
 from comfylock.events import Silence
 from comfylock.hubs import Site
 from comfylock.keyrings import stored_key
+from comfylock.names import quoted
 from comfylock.operations.auth import Desk, Held, held
 from comfylock.operations.findings import Finding, Health
 from comfylock.session import Session
@@ -47,7 +48,8 @@ def _key(found: Held) -> Iterator[Finding]:
         yield _warning("keys", found.fault, "Unlock it, or use a variable")
     if found.exposed:
         path = found.config_path
-        yield _warning("keys", f"others can read the key in {path}", f"Run `chmod 600 {path}`")
+        fix = f"Run `chmod 600 {quoted(str(path))}`"
+        yield _warning("keys", f"others can read the key in {path}", fix)
     if found.counts is not None:
         yield Finding(area="keys", message=f"{title}: the key in {found.counts} counts")
     elif found.site is Site.CIVITAI:

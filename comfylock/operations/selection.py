@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from comfylock.errors import LockInvalidError, UsageError
 from comfylock.lockfile.model import Lock, Pin, WorkflowEntry
-from comfylock.names import split_key
+from comfylock.names import quoted, split_key
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +52,7 @@ def _selected_entries(locked: Lock, workflows: Sequence[str]) -> list[WorkflowEn
     for path in workflows:
         if path not in locked.workflows:
             raise UsageError(
-                f"{path} is not in comfy.lock", hint=f"Run `comfylock lock {path}` first"
+                f"{path} is not in comfy.lock", hint=f"Run `comfylock lock {quoted(path)}` first"
             )
     chosen = sorted(set(workflows)) if workflows else sorted(locked.workflows)
     return [locked.workflows[path] for path in chosen]

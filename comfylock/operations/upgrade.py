@@ -14,7 +14,7 @@ from comfylock.errors import FetchError, Problem, UsageError
 from comfylock.events import Stepped
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Pin
-from comfylock.names import shown
+from comfylock.names import quoted, shown
 from comfylock.selecting import is_glob, matching_refs
 from comfylock.session import Session
 from comfylock.upgrading import (
@@ -242,7 +242,7 @@ def _fixed(pin: Pin, reason: str) -> Problem:
         slug="unresolved",
         ref=pin.key,
         message=f"{shown(pin.key)} was not moved: {reason}",
-        hint=f"Say it with `comfylock pin {shown(pin.key)} civitai:VERSION`",
+        hint=f"Say it with `comfylock pin {quoted(pin.key)} civitai:VERSION`",
     )
 
 
@@ -253,7 +253,7 @@ def _no_such_version(pin: Pin, address: CivitaiAddress, found: ModelVersion | No
     if found is not None:
         reason = f"{version} belongs to another model ({shown(found.model_name)})"
         hint = (
-            f"To take it nevertheless: `comfylock pin {shown(pin.key)} civitai:{address.version}`"
+            f"To take it nevertheless: `comfylock pin {quoted(pin.key)} civitai:{address.version}`"
         )
     return Problem(
         slug="unresolved",

@@ -223,7 +223,7 @@ def refused(case: Case, message: str) -> Unresolved:
     problem = Problem(
         slug="unsafe-format",
         message=message,
-        hint="Look for another copy with `comfylock search`, or ignore the reference.",
+        hint="Look for another copy with `comfylock search`, or ignore the reference",
         ref=case.key,
     )
     return Unresolved(key=case.key, reason=problem)

@@ -22,7 +22,7 @@ from comfylock.candidates import (
     why_no_file,
 )
 from comfylock.lockfile.model import Evidence
-from comfylock.names import shown
+from comfylock.names import quoted, shown
 from comfylock.rungs.case import Case, Found, Miss, Step, ambiguous, unresolved
 from comfylock.rungs.hosted import hosted_files, linked_file, why_no_link
 
@@ -80,8 +80,8 @@ def _other_bytes(case: Case, hosted: tuple[HostedFile, ...]) -> Step:
         unresolved(
             case,
             f"the workflow states {stated}, and {there}",
-            "The file was replaced since, or the workflow is wrong. If today's is the one you "
-            f"want, `comfylock pin {shown(case.key)} {shown(hosted[0].spec)}`.",
+            "The file was replaced since, or the workflow is wrong: if today's is the one you "
+            f"want, `comfylock pin {quoted(case.key)} {quoted(hosted[0].spec)}`",
         ),
         candidates=hosted,
     )

@@ -18,7 +18,7 @@ def from_file_name(case: Case) -> Step:
             unresolved(
                 case,
                 f"Civitai has {case.name} and no full hash of it, so it cannot be pinned",
-                "Lock again when it is scanned, or download it once and lock again.",
+                "Lock again when it is scanned, or download it once and lock again",
             ),
             candidates=found,
         )

@@ -47,7 +47,7 @@ def why_no_link(case: Case, url: str, sha256: str | None) -> tuple[str, str] | N
     """Return why a plain address pins nothing, and the next step; ``None`` when it may."""
     complaint = url_complaint(url)
     if complaint is not None:
-        return complaint, "Give an https address without a key in it."
+        return complaint, "Give an https address without a key in it"
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     if sha256 is None:
@@ -55,14 +55,14 @@ def why_no_link(case: Case, url: str, sha256: str | None) -> tuple[str, str] | N
     if not {host, f"{host}:{parts.port}"} & case.catalogs.allowed_hosts:
         return (
             f"{host} is not among the hosts that files may come from",
-            f'Add allow-hosts = ["{host}"] to your own config.toml if you trust it.',
+            f'Add allow-hosts = ["{host}"] to your own config.toml if you trust it',
         )
     return None
 
 
 def _say_the_hash(case: Case, url: str) -> str:
-    address = quoted(url.partition("?")[0])
+    address = url.partition("?")[0]
     return (
-        f"Say it with `comfylock pin {quoted(case.key)} {address} --sha256 HEX`, or download it "
-        "once and lock again."
+        f"Say it with `comfylock pin {quoted(case.key)} {quoted(address)} --sha256 HEX`, or "
+        "download it once and lock again"
     )

@@ -67,5 +67,5 @@ def _not_to_be_pinned(case: Case, known: KnownFile) -> Miss:
         rung="known",
         reason=f"the table of well-known files of {date} names {links[0]}, and nobody states "
         "the hash of what is there",
-        hint=f"Download it from {links[0]} into your models folder and lock again.",
+        hint=f"Download it from {links[0]} into your models folder and lock again",
     )

@@ -42,7 +42,7 @@ def _private(case: Case) -> Step:
     return unresolved(
         case,
         f"comfylock.toml says that it is a local file, and {step.reason}",
-        "Put the file into a models folder and lock again.",
+        "Put the file into a models folder and lock again",
     )
 
 
@@ -56,7 +56,7 @@ def _in_version(case: Case, address: CivitaiAddress) -> Step:
     return unresolved(
         case,
         f"the pin is Civitai version {address.version}, which is not there",
-        "Look for another with `comfylock search`, then `comfylock pin` it.",
+        "Look for another with `comfylock search`, then `comfylock pin` it",
     )
 
 
@@ -79,7 +79,7 @@ def _meant_in(case: Case, version: ModelVersion, address: CivitaiAddress) -> Ste
         unresolved(
             case,
             f"Civitai version {version.version} has no {wanted}",
-            "Pin one of its files as `civitai:VERSION/FILE`.",
+            "Pin one of its files as `civitai:VERSION/FILE`",
         ),
         candidates=version.files,
     )
@@ -118,7 +118,7 @@ def _in_repository(case: Case, address: HuggingFaceAddress) -> Step:
         case,
         f"the pin is {shown(address.file)} of huggingface {place}, "
         "which is not there, or not to be seen without a key",
-        "Look at the repository's page; if it is private, set HF_TOKEN.",
+        "Look at the repository's page; if it is private, set HF_TOKEN",
     )
 
 
@@ -136,7 +136,7 @@ def _names_nothing(case: Case) -> Step:
         case,
         f"the pin is {shown(case.wish.pin or '')!r}, which names no single file",
         "Pin it as `civitai:VERSION`, `civitai:VERSION/FILE`, `hf:REPO@REVISION:PATH` or an https "
-        "address with its sha256; for a file that only you have, say `local = true`.",
+        "address with its sha256; for a file that only you have, say `local = true`",
     )
 
 
@@ -153,7 +153,7 @@ def _checked(case: Case, found: Found) -> Step:
             case,
             f"comfylock.toml says sha256:{wanted}, and {found.files[0].spec} "
             f"has {found.files[0].digests}",
-            "Correct the hash or the pin; nothing is pinned until they agree.",
+            "Correct the hash or the pin; nothing is pinned until they agree",
         ),
         candidates=found.files,
     )

@@ -146,7 +146,7 @@ def _unauthorised(refusal: Refusal) -> FetchError:
     if "disabled downloads" in words:
         return ForbiddenError(
             f"{refusal.host}: {words}",
-            hint="A key does not help here. Pin another source, or place the file by hand.",
+            hint="Pin another source, or place the file by hand: a key does not help here",
         )
     if refusal.key_sent:
         message = f"{refusal.host} does not accept the key that was sent: {words}"
@@ -158,10 +158,16 @@ def _unauthorised(refusal: Refusal) -> FetchError:
 def key_hint(host: str) -> str:
     """Return where a key for a host is made and how comfylock is told of it."""
     if host in HUGGING_FACE_HOSTS:
-        return "Make a key at https://huggingface.co/settings/tokens and set HF_TOKEN."
+        return (
+            "Make a key at https://huggingface.co/settings/tokens, then run "
+            "`comfylock auth login huggingface` or set HF_TOKEN"
+        )
     if host in CIVITAI_HOSTS or not _looks_foreign(host):
-        return "Make a key at https://civitai.com/user/account and set CIVITAI_TOKEN."
-    return "comfylock has no key for this host; pin a source that needs none."
+        return (
+            "Make a key at https://civitai.com/user/account, then run `comfylock auth login` or "
+            "set CIVITAI_TOKEN"
+        )
+    return "Pin a source that needs no key: comfylock has none for this host"
 
 
 def _looks_foreign(host: str) -> bool:
@@ -173,7 +179,7 @@ def _forbidden(refusal: Refusal) -> FetchError:
     if is_web_page(refusal.content_type):
         return ForbiddenError(
             f"{refusal.host} blocked the request with a web page (403)",
-            hint="Its protection against robots did this. Try again later or from another network.",
+            hint="Try again later or from another network: its protection against robots did this",
         )
     answer = _json_object(refusal.body)
     if answer.get("error") == "Early Access":
@@ -181,7 +187,7 @@ def _forbidden(refusal: Refusal) -> FetchError:
         until = f" until {shown_text(deadline)}" if isinstance(deadline, str) else ""
         return EarlyAccessError(
             f"{refusal.host}: the file is in early access{until}: {_words(refusal)}",
-            hint="Buy access on its page, or wait until it is free.",
+            hint="Buy access on its page, or wait until it is free",
         )
     return ForbiddenError(
         f"{refusal.host} refuses this file: {_words(refusal)}",
@@ -192,14 +198,14 @@ def _forbidden(refusal: Refusal) -> FetchError:
 def _gone(refusal: Refusal) -> FetchError:
     return GoneError(
         f"{refusal.host} no longer has it ({refusal.status}): {_words(refusal)}",
-        hint="Look for another copy with `comfylock search`, then `comfylock pin` it.",
+        hint="Look for another copy with `comfylock search`, then `comfylock pin` it",
     )
 
 
 def _region_refused(refusal: Refusal) -> FetchError:
     return ForbiddenError(
         f"{refusal.host} refuses your region: {_words(refusal)}",
-        hint="The file has to come from another source; pin one, or place it by hand.",
+        hint="The file has to come from another source; pin one, or place it by hand",
     )
 
 
@@ -208,7 +214,7 @@ def _too_many(refusal: Refusal) -> FetchError:
     if "unusual amount of downloading" in words:
         return QuotaError(
             f"{refusal.host}: {words}",
-            hint="The quota counts 24 hours. Run the same command again later; it goes on.",
+            hint="Run the same command again later, and it goes on; the quota counts 24 hours",
         )
     asked_s = refusal.retry_after_s
     if "too many pages" in words:
@@ -216,11 +222,11 @@ def _too_many(refusal: Refusal) -> FetchError:
     if asked_s is not None and asked_s > LONGEST_WAIT_S:
         return RateLimitedError(
             f"{refusal.host} asks to wait {asked_s:.0f} s before the next request",
-            hint="Run the same command again after that time; it goes on.",
+            hint="Run the same command again after that time; it goes on",
         )
     slow_down = SlowDownError(
         f"{refusal.host} asks to slow down (429): {words}",
-        hint="Run the same command again in a few minutes; it goes on.",
+        hint="Run the same command again in a few minutes; it goes on",
     )
     slow_down.retry_after_s = asked_s
     return slow_down
@@ -228,7 +234,7 @@ def _too_many(refusal: Refusal) -> FetchError:
 
 def _in_trouble(refusal: Refusal) -> FetchError:
     message = f"{refusal.host} is in trouble ({refusal.status}): {_words(refusal)}"
-    hint = "Try again later."
+    hint = "Try again later"
     if refusal.retry_after_s is not None and refusal.retry_after_s > LONGEST_WAIT_S:
         return ServerError(f"{message}; it asks to wait {refusal.retry_after_s:.0f} s", hint=hint)
     trouble = PassingServerError(message, hint=hint)

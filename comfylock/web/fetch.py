@@ -229,7 +229,7 @@ class Fetcher:
         if not {host, url.host} & self._allowed_hosts:
             raise HostNotAllowedError(
                 f"{host} is not among the hosts that files may come from",
-                hint=f"Add {host} to `allow-hosts` in your user configuration if you trust it.",
+                hint=f"Add {host} to `allow-hosts` in your user configuration if you trust it",
             )
         return source.url
 
@@ -297,7 +297,7 @@ def _not_a_model(reply: Reply) -> FetchError:
     return NotAModelError(
         f"{reply.host} sent {reply.content_type} in place of the model: "
         f"{quoted_body(error_body(reply), reply.content_type)}",
-        hint="Open the model's page in a browser: it may need a log-in or an agreement.",
+        hint="Open the model's page in a browser: it may need a log-in or an agreement",
     )
 
 

@@ -35,7 +35,7 @@ def hugging_face_fault(refusal: Refusal) -> FetchError | None:
     if refusal.said == _BAD_KEY:
         return AuthRequiredError(
             f"{refusal.host} does not accept the key that was sent: {_BAD_KEY}",
-            hint=f"Make a new key at {_KEYS_PAGE} and set HF_TOKEN.",
+            hint=f"Make a new key at {_KEYS_PAGE} and set HF_TOKEN",
         )
     if refusal.code == "GatedRepo":
         return _gated(refusal)
@@ -44,7 +44,7 @@ def hugging_face_fault(refusal: Refusal) -> FetchError | None:
     if refusal.status in {401, 403}:
         return ForbiddenError(
             f"{refusal.host} refuses {_repository(refusal)}: {_words(refusal)}",
-            hint=f"Check what the key in HF_TOKEN may read, at {_KEYS_PAGE}.",
+            hint=f"Check what the key in HF_TOKEN may read, at {_KEYS_PAGE}",
         )
     return None
 
@@ -55,10 +55,10 @@ def _gated(refusal: Refusal) -> FetchError:
     page = f"https://huggingface.co/{repo}"
     if refusal.key_sent:
         return ForbiddenError(
-            message, hint=f"Accept the licence at {page} with the account that HF_TOKEN belongs to."
+            message, hint=f"Accept the licence at {page} with the account that HF_TOKEN belongs to"
         )
     return AuthRequiredError(
-        message, hint=f"Accept the licence at {page}, then set HF_TOKEN (made at {_KEYS_PAGE})."
+        message, hint=f"Accept the licence at {page}, then set HF_TOKEN (made at {_KEYS_PAGE})"
     )
 
 
@@ -67,11 +67,11 @@ def _not_there(refusal: Refusal) -> FetchError:
     if refusal.code == "RepoNotFound" and not refusal.key_sent:
         return UnseenError(
             f"{refusal.host} shows no repository {repo} to who comes without a key: {words}",
-            hint="Check its name; if it is private, set HF_TOKEN.",
+            hint="Check its name; if it is private, set HF_TOKEN",
         )
     return GoneError(
         f"{refusal.host} does not have it ({refusal.status}, {repo}): {words}",
-        hint="Look for another copy, then `comfylock pin` it.",
+        hint="Look for another copy, then `comfylock pin` it",
     )
 
 

@@ -156,5 +156,5 @@ def _refusal(address: str, reason: str) -> HostNotAllowedError:
     scheme_and_host = shown(address.partition("?")[0].rpartition("@")[2])[:120]
     return HostNotAllowedError(
         f"{scheme_and_host!r} is not fetched: {reason}",
-        hint="Use an https address without a user name in it.",
+        hint="Use an https address without a user name in it",
     )

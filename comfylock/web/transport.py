@@ -254,7 +254,7 @@ class Transport:
         if is_web_page(reply.content_type) and reply.status in {200, 404, 410}:
             return ServerError(
                 f"{reply.host} answered {reply.status} with a web page where JSON was expected",
-                hint="The site may be down or in maintenance; try again later.",
+                hint="The site may be down or in maintenance; try again later",
             )
         return self.refusal(reply)
 
@@ -290,14 +290,14 @@ class Transport:
     def _refuse_unreachable(self, host: str) -> None:
         if host in self._unreachable:
             raise NoAnswerError(
-                self._unreachable[host], hint="Check the network and the proxy settings."
+                self._unreachable[host], hint="Check the network and the proxy settings"
             )
 
     def _follow(self, request: Request) -> Reply:
         if self._offline:
             raise OfflineError(
                 f"{host_of(request.url)} would have to be asked, and `--offline` forbids it",
-                hint="Run the command again without `--offline`.",
+                hint="Run the command again without `--offline`",
             )
         url = checked_address(request.url)
         hubs = self._hubs | {url.host}
@@ -354,7 +354,7 @@ def _hop(
     if request.onward is Onward.HUBS and target.host not in hubs:
         raise HostNotAllowedError(
             f"{url.host} redirected to {target.host}, which does not speak for it",
-            hint="Check COMFYLOCK_CIVITAI_URL and the network: something answers in its place.",
+            hint="Check COMFYLOCK_CIVITAI_URL and the network: something answers in its place",
         )
     return target
 
@@ -365,5 +365,5 @@ def _parsed(body: bytes, host: str) -> object:
         return json.loads(body, strict=False)
     except (ValueError, RecursionError) as error:
         raise ServerError(
-            f"{host} answered 200 with what is not JSON", hint="Try again later."
+            f"{host} answered 200 with what is not JSON", hint="Try again later"
         ) from error

@@ -66,7 +66,7 @@ def proxy_of(environment: Mapping[str, str]) -> str | None:
     if not address.startswith(("http://", "https://")):
         raise ConfigInvalidError(
             f"the proxy {host_of(address)} is of a kind that comfylock does not speak",
-            hint="Set HTTPS_PROXY to an http:// or https:// address.",
+            hint="Set HTTPS_PROXY to an http:// or https:// address",
         )
     return address
 
@@ -102,11 +102,11 @@ def _connect_fault(host: str, reason: str) -> FetchError:
     if "CERTIFICATE" in reason.upper():
         return NetworkError(
             f"the certificate of {host} is not accepted: {shown_text(reason)}",
-            hint="Check this machine's clock, and SSL_CERT_FILE if a company proxy is in between.",
+            hint="Check this machine's clock, and SSL_CERT_FILE if a company proxy is in between",
         )
     return NoAnswerError(
         f"{host} cannot be reached: {shown_text(reason)}",
-        hint="Check the network and the proxy settings, or use `--offline`.",
+        hint="Check the network and the proxy settings, or use `--offline`",
     )
 
 
@@ -121,7 +121,7 @@ def _tls_context(environment: Mapping[str, str]) -> ssl.SSLContext:
     except OSError as error:
         raise ConfigInvalidError(
             f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error.strerror or error}",
-            hint="Let it name a file of certificates in PEM form.",
+            hint="Let it name a file of certificates in PEM form",
         ) from error
 
 

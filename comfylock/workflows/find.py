@@ -121,7 +121,7 @@ def _walk(
         except OSError as error:
             raise PermissionDeniedError(
                 f"cannot list the folder {shown(str(folder))}: {error.strerror}",
-                hint="make it readable, or leave it out with `exclude` in comfylock.toml",
+                hint="Make it readable, or leave it out with `exclude` in comfylock.toml",
                 ref=str(folder),
             ) from error
         yield folder, tuple(name for name, is_folder in inside if not is_folder)

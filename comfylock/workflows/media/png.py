@@ -57,13 +57,13 @@ def _inflated(file: MediaFile, data: bytes) -> bytes:
     except zlib.error as error:
         raise WorkflowInvalidError(
             f"the compressed text in it is damaged ({error})",
-            hint="copy or download the file again",
+            hint="Copy or download the file again",
         ) from error
     if len(text) > file.limits.bytes_left:
         raise too_long()
     if not stream.eof:
         raise WorkflowInvalidError(
-            "the compressed text in it is cut off", hint="copy or download the file again"
+            "the compressed text in it is cut off", hint="Copy or download the file again"
         )
     file.limits.spend(len(text))
     return text

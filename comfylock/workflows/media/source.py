@@ -83,7 +83,7 @@ class MediaFile:
         """
         if length < 0 or position + length > self.size:
             raise WorkflowInvalidError(
-                "it ends in the middle of its metadata", hint="copy or download the file again"
+                "it ends in the middle of its metadata", hint="Copy or download the file again"
             )
         self.limits.spend(length)
         self._file.seek(position)

@@ -55,7 +55,7 @@ def unpacked(file: BinaryIO, suffixes: frozenset[str]) -> Iterator[Unpacked]:
         members = sorted(archive.infolist(), key=lambda member: member.filename)
     except _FAULTS as error:
         raise WorkflowInvalidError(
-            f"the archive is damaged ({error})", hint="copy or download the file again"
+            f"the archive is damaged ({error})", hint="Copy or download the file again"
         ) from error
     bytes_left = MAX_ARCHIVE_BYTES
     for member in members:
