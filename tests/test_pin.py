@@ -88,8 +88,8 @@ def test_a_version_with_several_files_lists_them_and_writes_nothing(world):
     before = world.lock_path.read_bytes()
     ran = world.here("pin", "meadow_v1", "civitai:21")
     assert ran.code == 1
-    assert f"comfylock pin {MEADOW} civitai:21/211  #" in ran.out
-    assert f"comfylock pin {MEADOW} civitai:21/212  #" in ran.out
+    assert f"comfylock pin {MEADOW} civitai:21/211\n" in ran.out
+    assert f"comfylock pin {MEADOW} civitai:21/212\n" in ran.out
     assert "error[ambiguous]" in ran.err
     assert project_file(world) == ""
     assert world.lock_path.read_bytes() == before

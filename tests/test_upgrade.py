@@ -114,8 +114,8 @@ def test_files_that_fit_equally_are_listed_and_not_moved(world):
     lock(world, FORK)
     ran = world.here("update")
     assert ran.code == 1
-    assert f"comfylock pin {FORK} civitai:32/321  #" in ran.out
-    assert f"comfylock pin {FORK} civitai:32/322  #" in ran.out
+    assert f"comfylock pin {FORK} civitai:32/321\n" in ran.out
+    assert f"comfylock pin {FORK} civitai:32/322\n" in ran.out
     assert "error[ambiguous]" in ran.err
     assert source(world, FORK) == (31, 311)
     document = world.here("update", "--json").document

@@ -53,7 +53,10 @@ def test_why_of_an_ambiguous_reference_lists_the_candidates(world):
     lock(world, TWIN)
     ran = world.here("why", TWIN)
     assert "  locked      no\n" in ran.out
-    assert f"    comfylock pin {TWIN} civitai:41/411  #" in ran.out
+    assert (
+        f"    Twin A / v1: twin.safetensors (4.1 kB, SDXL 1.0)\n"
+        f"      comfylock pin {TWIN} civitai:41/411\n"
+    ) in ran.out
     document = world.here("why", TWIN, "--json").document
     assert [one["file"] for one in document["candidates"]] == [411, 511]
     assert document["pin"] is None

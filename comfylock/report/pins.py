@@ -65,12 +65,19 @@ def change_fields(change: Change) -> dict[str, object]:
 
 
 def candidate_lines(ref: str, candidates: Sequence[Candidate]) -> list[str]:
-    """Return the command for each candidate that pins a reference to it, with what it is."""
+    """Return each candidate for a reference: what it is, and the command that pins it.
+
+    The command has its own line, without a comment: not every shell knows those at its prompt.
+    """
     lines = [
-        f"    comfylock pin {quoted(ref)} {quoted(one.spec)}  # {_description(one)}"
+        line
         for one in candidates[:_MOST_CANDIDATES]
+        for line in (
+            f"    {_description(one)}",
+            f"      comfylock pin {quoted(ref)} {quoted(one.spec)}",
+        )
     ]
-    more = len(candidates) - len(lines)
+    more = len(candidates) - _MOST_CANDIDATES
     return lines + ([f"    … and {more} more"] if more > 0 else [])
 
 
