@@ -1,7 +1,8 @@
 """Which reference a person means by REF: a key, a glob, or as much of its end as is needed. Pure.
 
-The first that fits decides: the key itself, a glob over keys, the file name, the last parts of
-the path, the file name without its extension. Except by a glob, one REF means one reference.
+The first that fits decides: the key as it is printed, a glob over keys, the file name, the last
+parts of the path, the file name without its extension. Except by a glob, one REF means one
+reference.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +25,7 @@ def matching_refs(ref: str, keys: Iterable[str]) -> tuple[str, ...]:
     """
     known = sorted(set(keys))
     wanted = _spelled(ref)
-    found = _found(wanted, known)
+    found = [key for key in known if shown(key) == ref] or _found(wanted, known)
     if not found:
         raise UnresolvedError(
             f"no reference is called {shown(ref)}{_suggestion(wanted, known)}",
@@ -87,7 +88,7 @@ def _spelled(ref: str) -> str:
 def _found(wanted: str, known: Sequence[str]) -> list[str]:
     plain = wanted.casefold()
     ways: tuple[Callable[[str], bool], ...] = (
-        lambda key: key == wanted or shown(key) == wanted,
+        lambda key: key == wanted,
         lambda key: fnmatchcase(key, wanted),
         lambda key: basename(key) == wanted,
         lambda key: key.endswith(f"/{wanted}"),

@@ -2,6 +2,8 @@
 
 import os
 import pty
+import re
+import shlex
 import subprocess
 from dataclasses import replace
 
@@ -227,6 +229,24 @@ def test_ignore_drops_a_reference_from_the_lock(world):
     assert project_file(world) == f'[ignore]\nrefs = [\n    "{LOST}",\n]\n'
     assert world.here("lock", "--check").code == 0
     assert world.here("ignore", "none").code == 1
+
+
+@pytest.mark.parametrize(
+    "ref",
+    ["loras/in\x1b[31mk.safetensors", "loras/a [b] c.safetensors", "loras/\u202ex.safetensors"],
+)
+def test_the_ignore_command_that_lock_prints_works_for_any_name(world, ref):
+    put_workflow(world, ref, INK)
+    hint = world.here("lock", "workflows").err.rpartition("hint: ")[2]
+    if "comfylock ignore" in hint:
+        typed = shlex.split(re.findall("`(comfylock ignore[^`]*)`", hint)[0])[1:]
+    else:
+        typed = ["ignore", ref]
+    ran = world.here(*typed)
+    assert (ran.code, "Updated comfy.lock" in ran.err) == (0, True)
+    assert unresolved(world) == []
+    assert world.here("lock", "--check").code == 0
+    assert world.here("lock").code == 0
 
 
 def test_ignore_by_a_glob_is_written_as_a_glob(world):

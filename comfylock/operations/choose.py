@@ -60,6 +60,7 @@ class Chosen:
         misses: references that nothing pins; of `pin`, then nothing was written.
         notes: what the user should be told besides.
         has_lock: whether there is a lock to be kept in step.
+        updated: the lock was written; its pins may be the same.
     """
 
     said: tuple[str, ...]
@@ -67,6 +68,7 @@ class Chosen:
     misses: tuple[Missed, ...] = ()
     notes: tuple[str, ...] = ()
     has_lock: bool = True
+    updated: bool = False
 
 
 def pin(session: Session, ref: str, spec: str, sha256: str | None) -> Chosen:
@@ -170,8 +172,7 @@ def _written(session: Session, old: Lock | None, new: Lock | None) -> Chosen:
     """Write the lock, if there is one to be kept in step, and say what changed in it."""
     if new is None:
         return Chosen(said=(), has_lock=False)
-    session.write_lock(new)
-    return Chosen(said=(), changes=diff_locks(old, new))
+    return Chosen(said=(), changes=diff_locks(old, new), updated=session.write_lock(new))
 
 
 # ------------------------------------------------------------------------- what is meant

@@ -8,7 +8,7 @@ from comfylock.lockfile.changes import matches
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock, Pin
 from comfylock.locking import recorded_pin
-from comfylock.names import split_key
+from comfylock.names import shown, split_key
 from comfylock.references import Reference, ReferenceKind, Requirement
 from comfylock.selecting import matching_refs, one_ref
 from comfylock.session import Session
@@ -106,7 +106,8 @@ def _locked(lock: Lock | None) -> Iterable[str]:
 
 
 def _is_asked(recorded: str, asked: set[str]) -> bool:
-    return any(matches(one, recorded) for one in asked)
+    """Say whether a recorded reference is an asked one; the lock has no invisible characters."""
+    return any(matches(one, recorded) or shown(one) == recorded for one in asked)
 
 
 def _from_lock(key: str, pin: Pin | None, lock: Lock | None) -> Requirement:

@@ -37,5 +37,5 @@ def _sentence(done: Chosen) -> list[str]:
     if not done.has_lock:
         return ["There is no comfy.lock yet", *hint_lines("Run `comfylock lock`")]
     if not done.changes:
-        return ["comfy.lock holds that already"]
+        return ["Updated comfy.lock" if done.updated else "comfy.lock holds that already"]
     return [f"Locked {counted(len(done.changes), 'change')}"]
