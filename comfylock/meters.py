@@ -16,7 +16,7 @@ _LEAST_NAME = 24
 def size_text(count: float) -> str:
     """Return a number of bytes for people: ``6.46 GB`` (powers of ten, as disks are sold)."""
     for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000:
+        if abs(count) < 999.5:  # from there on, three digits would be a thousand
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} TB"

@@ -267,7 +267,10 @@ def rendered(markdown: str) -> str:
 
 def test_the_comment_is_one_table_with_links_made_of_ids():
     newer = replace(OLD, digests=OTHER, size=3_000_000, sources=(civitai(8),))
-    html = rendered(page(lock_of([OLD], {"w.json": [KEY]}), lock_of([newer], {"w.json": [KEY]})))
+    text = page(lock_of([OLD], {"w.json": [KEY]}), lock_of([newer], {"w.json": [KEY]}))
+    html = rendered(text)
+
+    assert text.splitlines()[0] == ("### `comfy.lock`: 1 repinned; 1 MB → 3 MB in all (+2 MB)")
 
     assert html.count("<table>") == 1
     assert 'href="https://civitai.com/models/8?modelVersionId=80"' in html

@@ -111,6 +111,9 @@ def test_sizes_and_spans_for_people() -> None:
     assert [size_text(count) for count in (0, 999, 1000, 6_460_000_000, 2e13)] == [
         "0 B", "999 B", "1 kB", "6.46 GB", "20 TB",
     ]  # fmt: skip
+    assert [size_text(count) for count in (999_499, 999_500, 999_999_999, -999_999_999)] == [
+        "999 kB", "1 MB", "1 GB", "-1 GB",
+    ]  # fmt: skip
     assert [span_text(seconds) for seconds in (0, 59.6, 3599, 3661)] == [
         "0:00", "1:00", "59:59", "1:01:01",
     ]  # fmt: skip

@@ -220,7 +220,7 @@ def _workflow_lines(one: ReviewedWorkflow) -> list[str]:
 
 def _markdown(found: Diffed) -> list[str]:
     review = found.review
-    head = f"### {code(found.new.label)}: {plain(_sentence(review)).replace('->', '→')}"
+    head = f"### {code(found.new.label)}: {plain(_sentence(review).replace('->', '→'))}"
     notes = [f"There is no {code(side.label)}: taken for empty." for side in _absent(found)]
     parts = [[head], notes, _caution(review), _warning(review), _models(review), _needs(review)]
     return [line for part in parts if part for line in (*part, "")][:-1]
