@@ -101,7 +101,7 @@ def test_an_alias_that_is_gone_is_linked_again_and_only_check_minds(world: World
     world.lock(ink())
     world.run("install")
     world.spot(SPOT).unlink()
-    assert "All 1 model present" in world.here("status").err
+    assert "The only model is present" in world.here("status").err
     ran = world.here("check", "--json")
     assert ran.code == 1
     (found,) = ran.document["errors"]

@@ -58,6 +58,37 @@ def test_status_says_how_each_model_stands_and_always_ends_well(world):
         "loras/paper.safetensors": "different",
     }
     assert done.document["summary"]["bytes_to_fetch"] == 20_000
+
+
+def test_status_ends_with_the_next_step(world):
+    world.lock(pin_of(111), pin_of(112))
+    assert world.here("status").err.endswith("to fetch\n\nhint: Run `comfylock install`\n")
+
+    world.put("loras/ink.safetensors", bytes_of(111))
+    world.put("loras/paper.safetensors", b"something else")
+    told = world.here("status").err
+    assert told.startswith("2 models: 1 present, 1 different; nothing to fetch\n")
+    assert told.endswith("hint: `comfylock check` says what stands in the way of each\n")
+
+    world.put("loras/paper.safetensors", bytes_of(112))
+    assert world.here("status").err == "All 2 models are present\n"
+
+
+def test_check_says_of_what_is_not_pinned_all_that_can_be_done(world):
+    write(world, "a.json", "nowhere.safetensors")
+    world.here("lock", "workflows")
+    told = world.here("check").err
+    assert "error[unresolved]: loras/nowhere.safetensors is in comfy.lock without a pin" in told
+    assert "`comfylock pin loras/nowhere.safetensors SPEC`" in told
+    assert "`comfylock ignore loras/nowhere.safetensors`" in told
+    assert "hint: `comfylock why REF` says what was tried" in world.here("status").err
+
+
+def test_models_that_nobody_has_share_one_line_of_advice(world):
+    world.lock(pin_of(111, sources=()), pin_of(112, sources=()))
+    told = world.here("check").err
+    assert "error[no-source]: REF is pinned by hash alone" in told
+    assert told.count("hint:") == 1
     assert world.hub.requests == ()
 
 

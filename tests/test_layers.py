@@ -26,7 +26,7 @@ FLOORS = (
     ("places",),
     ("artifacts", "workflows", "folders", "config", "directories", "inputs", "keyrings"),
     ("hashes", "hubs", "settings"),
-    ("git", "selecting", "toml"),
+    ("git", "selecting", "toml", "unpinned"),
     ("names", "writing"),
     ("errors", "events", "matching", "workers"),
 )

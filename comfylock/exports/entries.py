@@ -68,19 +68,6 @@ def without_source(pins: Iterable[Pin]) -> tuple[Problem, ...]:
     return tuple(_no_source(pin) for pin in pins if not pin.sources)
 
 
-def unresolved_problems(refs: Iterable[str]) -> tuple[Problem, ...]:
-    """Return a problem for each reference that has no pin."""
-    return tuple(
-        Problem(
-            slug="unresolved",
-            ref=ref,
-            message=f"{ref} is in comfy.lock without a pin, so it cannot be exported",
-            hint="Run `comfylock lock`, or say which file it is with `comfylock pin REF SPEC`",
-        )
-        for ref in refs
-    )
-
-
 def _is_allowed(source: Source, trust: Trust) -> bool:
     return not isinstance(source, UrlSource) or _host(source) in trust.allowed_hosts
 

@@ -12,6 +12,7 @@ from comfylock.operations.status import ModelState, Standing, State, standing_of
 from comfylock.plan import Blocked, Link, Replace
 from comfylock.session import Session
 from comfylock.settings import Formats
+from comfylock.unpinned import unpinned
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,19 +61,18 @@ def check(session: Session) -> Verdict:
 def _drift(model: ModelState) -> Problem:
     if model.problem is not None:
         return model.problem
+    if model.state is State.UNRESOLVED:
+        return unpinned(model.ref)
     hints = {
         State.MISSING: "Run `comfylock install`",
         State.DIFFERENT: "Run `comfylock install`, which moves the old file aside",
-        State.UNRESOLVED: "Run `comfylock lock`, and say which file it is",
     }
     words = {
         State.MISSING: "is not there",
         State.DIFFERENT: "has other bytes than the lock says",
-        State.UNRESOLVED: "is in comfy.lock without a pin",
     }
-    slug = "unresolved" if model.state is State.UNRESOLVED else "drift"
     word, hint = words.get(model.state, "cannot be placed"), hints.get(model.state)
-    return Problem(slug=slug, ref=model.ref, message=f"{model.ref} {word}", hint=hint)
+    return Problem(slug="drift", ref=model.ref, message=f"{model.ref} {word}", hint=hint)
 
 
 def _alias_drift(action: Link | Replace | Blocked) -> Problem:

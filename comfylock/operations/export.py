@@ -8,12 +8,13 @@ from comfylock.errors import Problem
 from comfylock.exports.aria2 import aria2_list
 from comfylock.exports.bash import bash_script
 from comfylock.exports.cyclonedx import bill_of_materials
-from comfylock.exports.entries import Trust, fetchable, unresolved_problems, without_source
+from comfylock.exports.entries import Trust, fetchable, without_source
 from comfylock.exports.table import lock_table
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock, Pin
 from comfylock.operations.selection import Selection, select
 from comfylock.session import Session
+from comfylock.unpinned import unpinned
 
 
 class ExportFormat(StrEnum):
@@ -57,7 +58,7 @@ def export(session: Session, wanted: ExportFormat) -> Exported:
         format=wanted,
         text=text,
         models=models,
-        problems=(*problems, *unresolved_problems(unresolved)),
+        problems=(*problems, *map(unpinned, unresolved)),
         warnings=locked.warnings,
     )
 

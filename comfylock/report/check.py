@@ -5,18 +5,18 @@ from dataclasses import replace
 from comfylock.names import shown
 from comfylock.operations.check import Verdict
 from comfylock.report.page import Page
-from comfylock.report.sentences import counted
+from comfylock.report.sentences import all_are, counted
 from comfylock.report.status import status_page
 
 
 def check_page(found: Verdict) -> Page:
     """Show what is not as comfy.lock says; the exit code is the answer."""
     page = status_page(found.standing)
-    total = counted(len(found.standing.models), "model")
+    models = len(found.standing.models)
     sentence = (
-        f"{counted(len(found.findings), 'finding')} in {total}"
+        f"{counted(len(found.findings), 'finding')} in {counted(models, 'model')}"
         if found.findings
-        else f"All {total} are as comfy.lock says, and it is {found.standing.lock}"
+        else f"{all_are(models, 'as comfy.lock says')}, and it is {found.standing.lock}"
     )
     summary = page.document["summary"]
     assert isinstance(summary, dict)

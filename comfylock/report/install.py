@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from comfylock.errors import Problem
-from comfylock.names import is_alias, quoted, shown, split_alias
+from comfylock.names import is_alias, shown, split_alias
 from comfylock.operations.freshness import LockState
 from comfylock.operations.install import Installed
 from comfylock.outcomes import Outcome, Status
@@ -26,13 +26,14 @@ from comfylock.progress import size_text
 from comfylock.report.page import Page
 from comfylock.report.sentences import checked_sentence, counted, took
 from comfylock.report.stale import stale_warning
+from comfylock.unpinned import unpinned
 
 
 def install_page(done: Installed, *, seconds: float, dry_run: bool) -> Page:
     """Show the plan of a dry run, or what came of each action."""
     warnings = [f"warning: {shown(text)}" for text in done.warnings]
     warnings += stale_warning(done.differences)
-    unresolved = tuple(_unresolved_problem(ref) for ref in done.unresolved)
+    unresolved = tuple(unpinned(ref) for ref in done.unresolved)
     failed = _failures(done, dry_run=dry_run)
     rows = [_plan_line(action) for action in done.plan.actions if not isinstance(action, Keep)]
     if not dry_run:
@@ -204,16 +205,6 @@ def _tail(done: Installed) -> str:
     if freed:
         tail += f"; removed {counted(len(freed), 'file')}, {size_text(sum(freed.values()))} freed"
     return tail
-
-
-def _unresolved_problem(ref: str) -> Problem:
-    return Problem(
-        slug="unresolved",
-        ref=ref,
-        message=f"{ref} is in comfy.lock without a pin: nobody knows which file it is",
-        hint=f"Say which with `comfylock pin {quoted(ref)} SPEC`, put the file where it belongs "
-        f"and lock again, or `comfylock ignore {quoted(ref)}`",
-    )
 
 
 def _plan_line(action: Action) -> str:

@@ -18,7 +18,9 @@ SCHEMA = 1
 
 #: How many names an error repeats that the page has told already.
 _MOST_REPEATED = 10
+#: What differs from model to model in their hints, besides the name.
 _SPEC = re.compile(r"\bcivitai:\d+(?:/\d+)?")
+_DIGEST = re.compile(r" \((?:sha256|blake3):[0-9a-f]+…\)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +98,7 @@ def _without_name(problem: Problem) -> tuple[str, str, str | None]:
     def general(text: str) -> str:
         for special, word in words.items():
             text = text.replace(special, word)
-        return _SPEC.sub("SPEC", text)
+        return _DIGEST.sub("", _SPEC.sub("SPEC", text))
 
     hint = None if problem.hint is None else general(problem.hint)
     return problem.slug, general(problem.message).removeprefix("REF: "), hint

@@ -6,6 +6,13 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def all_are(count: int, what: str) -> str:
+    """Return that all models of a lock are so: ``All 3 models are present``."""
+    if count == 0:
+        return "comfy.lock holds no models"
+    return f"All {count} models are {what}" if count > 1 else f"The only model is {what}"
+
+
 def took(seconds: float) -> str:
     """Return a duration for people."""
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -1,13 +1,13 @@
 """The report of `status`: the missing list."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from comfylock.names import shown
 from comfylock.operations.freshness import LockState
 from comfylock.operations.status import ModelState, Standing, State
 from comfylock.progress import size_text
 from comfylock.report.page import Page, hint_lines
-from comfylock.report.sentences import counted
+from comfylock.report.sentences import all_are, counted
 from comfylock.report.stale import difference_fields, stale_warning
 
 
@@ -18,7 +18,11 @@ def status_page(found: Standing) -> Page:
     if found.lock is LockState.MISSING:
         err = ["There is no comfy.lock here.", *hint_lines("Run `comfylock lock workflows/`")]
     else:
-        err = [*stale_warning(found.differences), _standing_sentence(found, counts)]
+        err = [
+            *stale_warning(found.differences),
+            _standing_sentence(found, counts),
+            *hint_lines(_next_step(counts)),
+        ]
     return Page(
         out=tuple(rows),
         err=tuple(err),
@@ -56,10 +60,20 @@ def _state_line(model: ModelState) -> str:
 
 
 def _standing_sentence(found: Standing, counts: dict[State, int]) -> str:
-    total = counted(len(found.models), "model")
     if counts[State.PRESENT] == len(found.models):
-        return f"All {total} present"
+        return all_are(len(found.models), "present")
     parts = [f"{count} {state}" for state, count in counts.items() if count]
     links = f" ({found.links} of them by a link)" if found.links else ""
-    fetch = f"; {size_text(found.bytes_to_fetch)} to fetch{links}"
-    return f"{total}: {', '.join(parts)}{fetch}"
+    size = size_text(found.bytes_to_fetch) if found.bytes_to_fetch else "nothing"
+    total = counted(len(found.models), "model")
+    return f"{total}: {', '.join(parts)}; {size} to fetch{links}"
+
+
+def _next_step(counts: Mapping[State, int]) -> str | None:
+    if counts[State.MISSING]:
+        return "Run `comfylock install`"
+    if counts[State.DIFFERENT] or counts[State.BLOCKED]:
+        return "`comfylock check` says what stands in the way of each"
+    if counts[State.UNRESOLVED]:
+        return "`comfylock why REF` says what was tried, `comfylock pin REF SPEC` which file it is"
+    return None
