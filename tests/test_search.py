@@ -2,6 +2,7 @@
 
 import pytest
 
+from comfylock.report.columns import aligned
 from tests.shop import SHOP
 from tests.standin.catalogue import file, model, version
 from tests.standin.server import Standin
@@ -26,6 +27,15 @@ def test_words_find_files_and_each_line_begins_with_what_pin_takes(world):
     assert lines[0].split()[0].startswith("civitai:1")
     assert any("ink_two.safetensors" in line and "SDXL 1.0" in line for line in lines)
     assert ran.err == "Found 4 files\n"
+
+
+def test_columns_stay_aligned_beside_long_and_wide_names():
+    rows = [("a", "x" * 60, "1"), ("日本", "y", "2"), ("e\u0301", "zz", "3")]
+    assert aligned(rows) == [
+        f"a     {'x' * 60}  1",
+        "日本  y   2",
+        "e\u0301     zz  3",
+    ]
 
 
 def test_the_json_has_the_promised_fields(world):

@@ -24,11 +24,19 @@ def test_why_tells_who_needs_a_model_and_what_each_rung_says(world):
         f"  sha256      {shelf.file.sha256}\n"
         f"  blake3      {shelf.file.blake3}\n"
         "  source      civitai version 11 (file 111)\n"
+        "              https://civitai.com/models/1?modelVersionId=11\n"
         "  evidence now:\n"
         "  - hash      no file of this name is in a models folder\n"
         "  - embedded  the workflow says nothing of it but the name\n"
         "  - known     no table of well-known files names ink.safetensors\n"
         "  + filename  Ink Wash / v1 (civitai version 11 (file 111))\n"
+    )
+
+
+def test_why_of_what_nothing_pins_ends_with_the_next_step(world):
+    lock(world, LOST)
+    assert world.here("why", LOST).err.endswith(
+        "hint: Look for it with `comfylock search lost`, then `comfylock pin` it\n"
     )
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 
+from comfylock.artifacts import Source
+from comfylock.exports.links import page_address
 from comfylock.lockfile.model import Evidence, Pin, WorkflowEntry, pin_to_dict
 from comfylock.names import shown
 from comfylock.operations.explain import Explained, Tree
 from comfylock.progress import size_text
-from comfylock.report.page import Page
+from comfylock.report.page import Page, hint_lines
 from comfylock.report.pins import EVIDENCE_WORDS, candidate_fields, candidate_lines
 from comfylock.report.sentences import counted
 
@@ -23,6 +25,7 @@ def why_page(found: Explained) -> Page:
             *_ladder(found),
             *candidate_lines(subject.key, found.candidates),
         ),
+        err=tuple(hint_lines(found.reason.hint)) if found.reason is not None else (),
         document={
             "ref": subject.key,
             "needed_by": [
@@ -78,8 +81,16 @@ def _pin_lines(pin: Pin | None) -> list[str]:
         f"  locked      by {EVIDENCE_WORDS[pin.evidence]}{named}{size}{base}",
         *(f"  sha256      {digest}" for digest in (pin.digests.sha256,) if digest),
         *(f"  blake3      {digest}" for digest in (pin.digests.blake3,) if digest),
-        *(f"  source      {shown(str(source))}" for source in pin.sources),
+        *(line for source in pin.sources for line in _source_lines(source)),
         *([] if pin.sources else ["  source      none: it can only be recognised by its hash"]),
+    ]
+
+
+def _source_lines(source: Source) -> list[str]:
+    page = page_address(source)
+    return [
+        f"  source      {shown(str(source))}",
+        *([f"              {shown(page)}"] if page is not None else []),
     ]
 
 

@@ -1,11 +1,10 @@
 """The report of `search`: a table of candidates."""
 
-from collections.abc import Sequence
-
 from comfylock.artifacts import Artifact
 from comfylock.names import shown
 from comfylock.operations.search import Found, nothing_found
 from comfylock.progress import size_text
+from comfylock.report.columns import aligned
 from comfylock.report.page import Page
 from comfylock.report.pins import candidate_fields
 from comfylock.report.sentences import counted
@@ -20,7 +19,7 @@ def search_page(found: Found) -> Page:
         problems = (nothing_found(found),)
     more = f"; {found.left_out} more with --limit" if found.left_out else ""
     return Page(
-        out=tuple(_table([_row(one) for one in found.candidates])),
+        out=tuple(aligned([_row(one) for one in found.candidates])),
         err=(f"Found {counted(len(found.candidates), 'file')}{more}",) if found.candidates else (),
         problems=problems,
         document={
@@ -35,18 +34,10 @@ def _row(one: Artifact) -> tuple[str, ...]:
     digest = one.digests.sha256 or one.digests.blake3
     return (
         one.spec,
-        shown(one.file_name),
-        shown(one.model_type),
-        shown(one.base_model),
+        shown(one.model_type) or "-",
+        shown(one.base_model) or "-",
         size_text(one.size_hint) if one.size_hint else "-",
         digest[:_HASH_DIGITS] if digest else "-",
+        shown(one.file_name),
         shown(one.title),
     )
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
