@@ -121,9 +121,10 @@ def show(
 
 def _show_problems(page: "Page", colour: bool | None) -> None:
     """Print the errors; a hint that several in a row share is printed once, behind the last."""
-    from comfylock.report.page import hint_lines, told_together
+    from comfylock.report.alike import told_together
+    from comfylock.report.page import hint_lines
 
-    problems = told_together(page)
+    problems = told_together(page.problems, page.out)
     for position, problem in enumerate(problems):
         first, *more = problem.message.split("\n")
         head = click.style(f"error[{problem.slug}]", fg="red", bold=True)
