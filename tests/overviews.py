@@ -166,6 +166,40 @@ def atelier() -> Overview:
     return overview_of(lock_of(pins, workflows, unresolved), states)
 
 
+def studio(workflows: int = 60, models: int = 150) -> Overview:
+    """A project as large as they get, with long, wide and strange names, and much that is open."""
+    folders = ("loras", "loras", "checkpoints", "vae", "diffusion_models", "upscale_models")
+    names = (
+        "meadow_v{}",
+        "日本語のモデル_{}",
+        "a b & <c> [d] {}",
+        f"{'long_' * 30}{{}}",
+        "x" * 150 + "{}",
+    )
+    pins = [
+        pinned(
+            f"{folders[number % 6]}/{names[number % 5].format(number)}.safetensors",
+            None if number == 7 else (number + 1) * 31_415_926,
+            *([] if number % 9 == 0 else [civitai(number + 1)]),
+            evidence=list(Evidence)[number % 6],
+            name=f"<b>Model</b> {number} / v1",
+            base_model="SDXL 1.0",
+        )
+        for number in range(models)
+    ]
+    keys = [pin.key for pin in pins]
+    paths = [
+        f"workflows/{'a very ' * (number % 7)}long name {number}.json"
+        for number in range(workflows)
+    ]
+    needs = {path: keys[place * 2 % models :][:5] for place, path in enumerate(paths)}
+    lost = {path: [f"loras/lost_{place % 12}.safetensors"] for place, path in enumerate(paths)}
+    private = Problem(slug="no-source", message="it is pinned by hash alone", hint="Copy it")
+    states: dict[str, State | Problem] = dict.fromkeys(keys[::2], State.MISSING)
+    states |= {pin.key: private for pin in pins if not pin.sources}
+    return overview_of(lock_of(pins, needs, lost), states, title="studio")
+
+
 def _atelier_pins() -> list[Pin]:
     black = "black-forest-labs/FLUX.1-dev"
     wan = "Comfy-Org/Wan_2.1_ComfyUI_repackaged"

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,7 +19,8 @@ from comfylock.operations.status import State
 from comfylock.report.overview.markdown import markdown_report
 from comfylock.report.overview.style import STYLE
 from comfylock.report.overview.webpage import webpage
-from tests.overviews import atelier, civitai, lock_of, overview_of, pinned
+from tests.browser import HAS_CHROMIUM, chromium
+from tests.overviews import atelier, civitai, lock_of, overview_of, pinned, studio
 from tests.standin.server import Fault
 from tests.world import INK, PAPER, World, bytes_of, pin_of
 
@@ -153,12 +153,63 @@ def test_the_page_forbids_all_that_it_does_not_use():
 
 
 def test_all_links_are_made_of_ids():
-    links = Reader(webpage(atelier())).all("a")
+    reader = Reader(webpage(atelier()))
+    links = [link for link in reader.all("a") if not (link["href"] or "").startswith("#")]
 
     assert links
     for link in links:
         assert re.fullmatch(r"https://(civitai\.com|huggingface\.co)/[!-~]+", link["href"] or "")
         assert link["rel"] == "noopener noreferrer nofollow"
+
+
+def test_each_part_of_the_page_is_linked_at_its_top():
+    reader = Reader(webpage(atelier()))
+    hrefs = [link["href"] or "" for link in reader.all("a")]
+    within = [href[1:] for href in hrefs if href.startswith("#")]
+
+    assert within == ["missing", "folders", "models", "workflows", "matrix", "evidence"]
+    assert within == [head["id"] for head in reader.all("h2")]
+
+
+def test_models_with_one_cure_share_one_piece_of_advice():
+    reader = Reader(webpage(studio()))
+
+    assert reader.text.count("comfylock install") == 1
+    assert "12 models: nobody has said yet which file this is" in reader.text
+    assert "comfylock pin REF SPEC" in reader.text
+    assert "17 models: known by hash alone, so nobody knows where to fetch it" in reader.text
+    assert "and 4 more" in reader.text  # behind a fold, not left out
+
+
+def test_who_needs_a_model_is_told_beside_it_too():
+    reader = Reader(webpage(atelier()))
+
+    assert "needed by 4 workflows" in reader.text
+    assert len(reader.all("details")) == len(reader.all("summary"))
+
+
+def test_headings_of_the_matrix_are_each_their_own():
+    pin = pinned(KEY, 5, civitai(1))
+    paths = ("a/portrait.json", "b/portrait.json", "b/landscape.json")
+    page = webpage(overview_of(lock_of([pin], {path: [KEY] for path in paths}), {}))
+    heads = re.findall(r'<div class="across"><bdi>(.*?)</bdi>', page)
+
+    assert [head.replace("<wbr>", "") for head in heads] == [
+        "a/portrait.json", "landscape", "b/portrait.json",
+    ]  # fmt: skip
+
+
+def test_a_matrix_that_no_paper_can_hold_says_so_on_paper():
+    assert "too wide for paper" in webpage(studio(workflows=61, models=5))
+    assert "too wide for paper" not in webpage(studio(workflows=60, models=5))
+
+
+def test_markdown_of_a_large_project_stays_short_where_it_advises():
+    page = markdown_report(studio())
+    advice = page.partition("## What is missing")[2].partition("## Where")[0]
+
+    assert "  - and 2 more, which the table of models tells" in advice
+    assert len(advice.splitlines()) < 50
 
 
 def test_tables_and_pictures_can_be_read_without_eyes():
@@ -281,7 +332,7 @@ def test_no_name_breaks_the_markdown(text):
 # ---------------------------------------------------------------------------- a real browser
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+@pytest.mark.skipif(not HAS_CHROMIUM, reason="chromium is not installed")
 def test_a_browser_opens_the_page_and_asks_nobody_for_anything(tmp_path: Path, world: World):
     """The page is hostile, its policy holds, and what it shows is wide as a phone."""
     world.hub.fault(Fault(kind="status", status=500, times=None))
@@ -303,3 +354,32 @@ def test_a_browser_opens_the_page_and_asks_nobody_for_anything(tmp_path: Path, w
     assert "<script" not in done.stdout
     assert "Content Security Policy" not in done.stderr
     assert world.hub.requests == ()
+
+
+@pytest.mark.skipif(not HAS_CHROMIUM, reason="chromium is not installed")
+def test_sixty_workflows_and_their_models_fit_every_window(tmp_path: Path):
+    """Only the matrix scrolls sideways, and its headings stay where they are."""
+    path = tmp_path / "report.html"
+    path.write_text(webpage(studio()), "utf-8")
+
+    with chromium(tmp_path / "browser") as browser:
+        for width in (360, 800, 1400):
+            for scheme in ("light", "dark"):
+                browser.open(path, width=width, scheme=scheme)
+                assert browser.evaluate("document.documentElement.scrollWidth") == width
+                assert browser.evaluate(_HEADINGS_STAY) is True, width
+                assert browser.evaluate(_BACKGROUND) == _GROUNDS[scheme]
+                assert len(browser.said("Network.requestWillBeSent")) == 1
+                assert browser.said("Log.entryAdded") == []
+
+
+_BACKGROUND = "getComputedStyle(document.body).backgroundColor"
+_GROUNDS = {"light": "rgb(246, 246, 243)", "dark": "rgb(19, 21, 23)"}
+_HEADINGS_STAY = """(() => {
+  const frame = document.querySelector('.wide'), head = frame.querySelector('thead th');
+  const name = frame.querySelector('tbody tr:nth-child(3) th');
+  frame.scrollTop = 400; frame.scrollLeft = 100;
+  const [outer, above, beside] = [frame, head, name].map((one) => one.getBoundingClientRect());
+  return frame.scrollTop === 400 && outer.height < 900 && above.top === outer.top
+    && beside.left === outer.left && beside.width < outer.width * .6 && beside.height < 200;
+})()"""

@@ -1,7 +1,7 @@
 """What every form of the report tells: the models in order, their states, what helps."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from comfylock.artifacts import CivitaiSource, HuggingFaceSource, Source, UrlSource
 from comfylock.errors import Problem
@@ -11,6 +11,7 @@ from comfylock.operations.freshness import LockState
 from comfylock.operations.report import Overview
 from comfylock.operations.status import ModelState, State
 from comfylock.progress import size_text
+from comfylock.report.alike import without_name
 from comfylock.report.sentences import counted
 
 #: What a kind of evidence means, for people who have never heard of it.
@@ -106,8 +107,8 @@ class Advice:
 
     Attributes:
         what: the state of affairs, as a sentence.
-        rows: the models that it is about.
-        command: what to type, ``None`` where typing does not help.
+        rows: the models that it is about, the largest first.
+        command: what to type, ``None`` where typing does not help; with REF for several models.
         more: what else there is to know.
     """
 
@@ -119,17 +120,38 @@ class Advice:
 
 def advice_of(overview: Overview) -> tuple[Advice, ...]:
     """Return what helps, models with the same cure together, the easy cures first."""
-    rows = [row for row in rows_of(overview) if row.state not in {None, State.PRESENT}]
-    missing = tuple(row for row in rows if row.state is State.MISSING)
-    advice = [_install(missing, overview)] if missing else []
-    advice += [_about(row) for row in rows if row.state is not State.MISSING]
+    troubles: dict[tuple[State | None, Problem | None], list[Row]] = {}
+    for row in rows_of(overview):
+        if row.state not in {None, State.PRESENT}:
+            troubles.setdefault((row.state, _trouble(row)), []).append(row)
+    advice = [
+        _install(rows, overview) if state is State.MISSING else _about(rows)
+        for (state, _), rows in sorted(troubles.items(), key=lambda one: _ORDER[one[0][0]])
+    ]
     if overview.standing is not None and overview.standing.lock is LockState.STALE:
         stale = "comfy.lock does not say what the workflows need now"
         advice.insert(0, Advice(what=stale, rows=(), command="comfylock lock"))
     return tuple(advice)
 
 
-def _install(missing: tuple[Row, ...], overview: Overview) -> Advice:
+_ORDER = {
+    state: place
+    for place, state in enumerate(
+        (State.MISSING, State.DIFFERENT, State.BLOCKED, State.UNRESOLVED, State.PRESENT, None)
+    )
+}
+
+
+def _trouble(row: Row) -> Problem | None:
+    """Return what stands in the way of a model, as it is the same for others."""
+    problem = row.standing.problem if row.standing is not None else None
+    if problem is None or row.state is State.DIFFERENT:
+        return None
+    same = without_name(replace(problem, ref=row.ref))
+    return Problem(slug=same.slug, message="", hint=same.hint)
+
+
+def _install(missing: Sequence[Row], overview: Overview) -> Advice:
     standing = overview.standing
     fetch = standing.bytes_to_fetch if standing is not None else 0
     links = standing.links if standing is not None else 0
@@ -137,45 +159,63 @@ def _install(missing: tuple[Row, ...], overview: Overview) -> Advice:
     return Advice(
         what=f"{counted(len(missing), 'model')} can be installed: {size_text(fetch)} to download"
         f"{linked}",
-        rows=missing,
+        rows=_largest_first(missing),
         command="comfylock install",
     )
 
 
-def _about(row: Row) -> Advice:
-    problem = row.standing.problem if row.standing is not None else None
+def _about(rows: Sequence[Row]) -> Advice:
+    row, alone = rows[0], len(rows) == 1
     if row.pin is None:
         return Advice(
-            what="Nobody has said yet which file this is",
-            rows=(row,),
-            command=f"comfylock pin {quoted(row.ref)} SPEC",
+            what=_told(rows, "nobody has said yet which file this is"),
+            rows=tuple(rows),
+            command=f"comfylock pin {quoted(row.ref) if alone else 'REF'} SPEC",
             more="SPEC is a Civitai or Hugging Face address; `comfylock search` finds some",
         )
     if row.state is State.DIFFERENT:
+        only = quoted(_glob(row.ref)) if alone else "REF"
         return Advice(
-            what="Another file lies where it belongs",
-            rows=(row,),
-            command=f"comfylock install --replace --only {quoted(_glob(row.ref))}",
+            what=_told(rows, "another file lies where it belongs"),
+            rows=_largest_first(rows),
+            command=f"comfylock install --replace --only {only}",
             more="The file that is there now is moved aside, not deleted",
         )
-    return _blocked(row, problem)
+    return _blocked(rows)
 
 
-def _blocked(row: Row, problem: Problem | None) -> Advice:
-    words = {
-        "no-source": "It is known by its hash alone: nobody knows where to fetch it",
-        "host-not-allowed": "It comes from a host that you have not allowed",
-        "disk-full": "There is not enough room for it",
-        "unsafe-format": "It may run code when it is loaded, and the settings deny such formats",
-    }
-    slug = problem.slug if problem is not None else ""
-    hint = (problem.hint if problem is not None else None) or ""
+_BLOCKED = {
+    "no-source": "known by hash alone, so nobody knows where to fetch it",
+    "host-not-allowed": "from a host that you have not allowed",
+    "disk-full": "not enough room for it",
+    "unsafe-format": "may run code when it is loaded, and the settings deny such formats",
+}
+
+
+def _blocked(rows: Sequence[Row]) -> Advice:
+    standing, alone = rows[0].standing, len(rows) == 1
+    problem = standing.problem if standing is not None else None
+    hint = None if problem is None else problem.hint
+    if problem is not None and not alone:
+        hint = without_name(replace(problem, ref=rows[0].ref)).hint
+    slug = problem.slug if problem is not None else "unknown"
     return Advice(
-        what=words.get(slug, f"Something stands in its way ({slug or 'unknown'})"),
-        rows=(row,),
+        what=_told(rows, _BLOCKED.get(slug, f"something stands in its way ({slug})")),
+        rows=_largest_first(rows),
         command=None,
-        more=hint,
+        more=hint or "",
     )
+
+
+def _told(rows: Sequence[Row], sentence: str) -> str:
+    """Return a sentence about one model, or about each of several."""
+    if len(rows) == 1:
+        return sentence[0].upper() + sentence[1:]
+    return f"{counted(len(rows), 'model')}: {sentence}"
+
+
+def _largest_first(rows: Iterable[Row]) -> tuple[Row, ...]:
+    return tuple(sorted(rows, key=lambda row: (-(row.size or 0), row.ref)))
 
 
 def _glob(ref: str) -> str:
@@ -195,7 +235,8 @@ def verdict(overview: Overview) -> str:
     if present == total:
         return f"All {counted(total, 'model')} are here" if total != 1 else "The model is here"
     fetch = overview.standing.bytes_to_fetch
-    return f"{present} of {counted(total, 'model')} are here; {size_text(fetch)} to download"
+    left = size_text(fetch) if fetch else "nothing"
+    return f"{present} of {counted(total, 'model')} are here; {left} to download"
 
 
 def count_in(states: Iterable[ModelState], state: State) -> int:

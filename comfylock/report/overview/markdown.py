@@ -25,6 +25,7 @@ from comfylock.report.overview.facts import (
 #: More columns than this are no table that anyone reads: then each model lists its workflows.
 _MOST_COLUMNS = 8
 _BAR_CHARACTERS = 20
+_MOST_NAMES = 10
 
 
 def markdown_report(overview: Overview) -> str:
@@ -61,7 +62,9 @@ def _advice(advice: Advice) -> Iterator[str]:
         yield f"- {code(advice.rows[0].ref)}: {told}."
     else:
         yield f"- {told}{':' if advice.rows else '.'}"
-        yield from (f"  - {code(row.ref)}{_size(row)}" for row in advice.rows)
+        yield from (f"  - {code(row.ref)}{_size(row)}" for row in advice.rows[:_MOST_NAMES])
+        if (more := len(advice.rows) - _MOST_NAMES) > 0:
+            yield f"  - and {more} more, which the table of models tells"
 
 
 def _size(row: Row) -> str:

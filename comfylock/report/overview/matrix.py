@@ -1,27 +1,29 @@
 """Workflows and what they need: a table, and the matrix of workflows by models."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
-from comfylock.names import basename
+from comfylock.names import basename, split_key
 from comfylock.operations.report import Overview
 from comfylock.operations.status import State
 from comfylock.progress import size_text
 from comfylock.report.overview.facts import STATE_WORDS, Row, open_count, workflow_bytes
 from comfylock.report.overview.markup import Html, breakable, element, hidden, joined
-from comfylock.report.overview.parts import MARKS, heads, section
+from comfylock.report.overview.parts import MARKS, Part, heads, part
 
 
-def workflows(overview: Overview) -> Html:
+def workflows(overview: Overview) -> Part | None:
     """Return the table of workflows; nothing where there are none."""
     paths = sorted(overview.lock.workflows)
     if not paths:
-        return Html()
+        return None
     known = overview.standing is not None or bool(overview.unresolved)
     head = [("workflow", None), ("models", "number"), ("size", "number")]
     head += [("open", "number")] if known else []
     rows = [_workflow_row(path, overview, known=known) for path in paths]
     caption = "What each workflow needs; open is what is not here or not pinned."
-    return section(
+    return part(
         "workflows",
         "Workflows",
         element(
@@ -47,28 +49,42 @@ def _workflow_row(path: str, overview: Overview, *, known: bool) -> Html:
     )
 
 
-def matrix(rows: Sequence[Row], overview: Overview) -> Html:
-    """Return which workflow needs which model, in a frame that scrolls by itself."""
+def matrix(rows: Sequence[Row], overview: Overview) -> Part | None:
+    """Return which workflow needs which model, in a frame that scrolls by itself.
+
+    Its headings stay in sight, and names stand on one line: in full they are above.
+    """
     paths = sorted(overview.lock.workflows)
     if not paths or not rows:
-        return Html()
+        return None
     head = [
-        element(
-            "th", element("div", breakable(_stem(path)), class_="across"), scope="col", title=path
-        )
-        for path in paths
+        element("th", element("div", breakable(label), class_="across"), scope="col", title=path)
+        for path, label in zip(paths, _labels(paths), strict=True)
     ]
     table = element(
         "table",
         element("caption", "Which workflow needs which model."),
         element("thead", element("tr", element("td", hidden("model")), *head)),
-        element("tbody", *(_matrix_row(row, paths) for row in rows)),
+        *_matrix_groups(rows, paths),
         class_="matrix",
     )
     region = element(
         "div", table, class_="wide", role="region", tabindex=0, aria_label="Workflows by models"
     )
-    return section("matrix", "Workflows by models", region, _legend(rows))
+    notes = [element("p", _TOO_WIDE, class_="note paper")] if len(paths) > _MOST_ON_PAPER else []
+    kind = "roomy vast" if notes else "roomy"
+    return part("matrix", "Workflows by models", *notes, region, _legend(rows), kind=kind)
+
+
+#: Columns of a landscape page.
+_MOST_ON_PAPER = 60
+_TOO_WIDE = "The table is too wide for paper: who needs a model is told with each model above."
+
+
+def _labels(paths: Sequence[str]) -> list[str]:
+    """Return short headings, each its own: the name, or the whole path where several share it."""
+    stems = Counter(map(_stem, paths))
+    return [_stem(path) if stems[_stem(path)] == 1 else path for path in paths]
 
 
 def _stem(path: str) -> str:
@@ -77,12 +93,23 @@ def _stem(path: str) -> str:
     return stem if dot and stem else name
 
 
+def _matrix_groups(rows: Iterable[Row], paths: Sequence[str]) -> Iterator[Html]:
+    for folder, group in groupby(rows, key=lambda row: row.folder):
+        head = element("th", breakable(folder), scope="rowgroup", colspan=len(paths) + 1)
+        yield element(
+            "tbody",
+            element("tr", head, class_="group"),
+            *(_matrix_row(row, paths) for row in group),
+        )
+
+
 def _matrix_row(row: Row, paths: Iterable[str]) -> Html:
     cells = (
         element("td", _dot(row) if path in row.workflows else Html(), class_="cell")
         for path in paths
     )
-    return element("tr", element("th", breakable(row.ref), scope="row"), *cells)
+    name = breakable(split_key(row.ref)[1] or row.ref)
+    return element("tr", element("th", name, scope="row", title=row.ref), *cells)
 
 
 def _dot(row: Row) -> Html:

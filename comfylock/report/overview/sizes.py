@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from comfylock.operations.report import FolderUse, Overview
 from comfylock.progress import size_text
 from comfylock.report.overview.markup import Html, breakable, element
-from comfylock.report.overview.parts import heads, section
+from comfylock.report.overview.parts import Part, heads, part
 
 _COLOURS = 7
 
 
-def folders(overview: Overview) -> Html:
+def folders(overview: Overview) -> Part | None:
     """Return the disk use of each folder, as a picture and a table."""
     if not overview.folders:
-        return Html()
+        return None
     colours = colours_of(overview)
     head = [("folder", None), ("models", "number"), ("size", "number")]
     known = overview.standing is not None
@@ -25,7 +25,7 @@ def folders(overview: Overview) -> Html:
         element("thead", element("tr", *heads(head))),
         element("tbody", *rows),
     )
-    return section("folders", "Where the bytes are", _stack(overview.folders, colours), table)
+    return part("folders", "Where the bytes are", _stack(overview.folders, colours), table)
 
 
 def colours_of(overview: Overview) -> Mapping[str, str]:

@@ -101,25 +101,40 @@ th:last-child, td:last-child { padding-right: 0; }
   white-space: nowrap; background: var(--calmbg); color: var(--calm);
 }
 details { color: var(--soft); font-size: .85rem; }
+.folded { display: flex; flex-wrap: wrap; gap: 0 1.2rem; }
+.folded details[open] { flex-basis: 100%; }
+.folded .note { font-size: .85rem; }
+.advice details { margin-top: .35rem; }
+nav ul { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; list-style: none; padding: 0;
+  margin: 0 0 1.25rem; font-size: .95rem; }
+.paper { display: none; }
+@media (min-width: 72rem) {
+  .roomy { width: fit-content; min-width: 100%; max-width: calc(100vw - 4rem); position: relative;
+    left: 50%; transform: translateX(-50%); }
+}
 summary { white-space: nowrap; cursor: pointer; width: fit-content; }
 details code { overflow-wrap: anywhere; }
-.wide { overflow-x: auto; position: relative; }
-.matrix { width: auto; }
-.matrix th, .matrix td { padding: .3rem .45rem; }
-.matrix th:first-child, .matrix td:first-child { padding-left: 0; }
-.matrix thead th { vertical-align: bottom; }
-.matrix thead .across { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 13rem;
+.wide { overflow: auto; max-height: 88vh; position: relative; }
+.matrix { width: auto; border-collapse: separate; border-spacing: 0; }
+.matrix caption { position: sticky; left: 0; }
+.matrix th, .matrix td { padding: .16rem .2rem; border-top: 1px solid var(--line); }
+.matrix thead th, .matrix thead td { position: sticky; top: 0; z-index: 2; vertical-align: bottom;
+  background: var(--card); border-top: 0; border-bottom: 1px solid var(--soft); }
+.matrix thead td { left: 0; z-index: 3; }
+.matrix thead .across { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 12rem;
   overflow: hidden; text-overflow: ellipsis; white-space: nowrap; line-height: 1.2;
   margin: 0 auto; }
-.matrix tbody th {
-  position: sticky; left: 0; background: var(--card); max-width: 24rem; min-width: 9rem;
-  overflow-wrap: anywhere; font-size: .92rem; line-height: 1.35;
-}
-.matrix thead td { position: sticky; left: 0; background: var(--card); }
-.matrix .cell { text-align: center; min-width: 2.1rem; }
+.matrix tbody tr { border: 0; }
+.matrix tbody th { position: sticky; left: 0; z-index: 1; background: var(--card);
+  max-width: 24rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
+  font-size: .88rem; line-height: 1.35; padding-right: .6rem; }
+.matrix .group th { max-width: none; padding-top: .7rem; border-top: 0; overflow: visible; }
+.matrix tbody tr > :first-child, .matrix thead td { padding-left: 0; }
+.matrix .group bdi { position: sticky; left: 0; }
+.matrix .cell { text-align: center; min-width: 1.75rem; }
 .matrix tbody tr:hover th, .matrix tbody tr:hover td { background: var(--page); }
-.dot { display: inline-block; width: 1.35rem; height: 1.35rem; line-height: 1.35rem;
-  border-radius: 50%; font-size: .8rem; text-align: center; background: var(--calmbg);
+.dot { display: inline-block; width: 1.2rem; height: 1.2rem; line-height: 1.2rem;
+  border-radius: 50%; font-size: .75rem; text-align: center; background: var(--calmbg);
   color: var(--calm); }
 .present { background: var(--goodbg); color: var(--good); }
 .missing, .unresolved { background: var(--badbg); color: var(--bad); }
@@ -132,6 +147,9 @@ details code { overflow-wrap: anywhere; }
 .heard { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap; }
 footer { color: var(--soft); font-size: .85rem; padding-bottom: 2.5rem; }
+@media (max-width: 60rem) {
+  .matrix tbody th { max-width: 16rem; }
+}
 @media (max-width: 34rem) {
   section { padding: .9rem .8rem 1rem; border-radius: .6rem; margin-bottom: 1rem; }
   main, header, footer { padding-left: .6rem; padding-right: .6rem; }
@@ -145,12 +163,31 @@ footer { color: var(--soft); font-size: .85rem; padding-bottom: 2.5rem; }
   .facts .badge { margin-left: 0; }
   .more .badge { white-space: normal; }
   th, td { padding-left: .3rem; padding-right: .3rem; }
-  .matrix tbody th { max-width: 10.5rem; }
+  .matrix tbody th { max-width: 9.5rem; min-width: 9.5rem; white-space: normal;
+    overflow-wrap: anywhere; }
   .meanings { grid-template-columns: 1fr; gap: .1rem; }
   .meanings dd { margin-bottom: .5rem; }
 }
 @media print {
-  body { background: #fff; }
-  section { break-inside: avoid-page; border: 0; padding: 0; }
+  body { background: #fff; font-size: 10pt; }
+  main, header, footer { max-width: none; padding: 0; }
+  nav { display: none; }
+  .figures dd { white-space: nowrap; font-size: 14pt; }
+  section { border: 0; padding: 0; margin-bottom: 1.5rem; }
+  h2, h3, .group { break-after: avoid; }
+  tr, .advice pre { break-inside: avoid; }
+  details::details-content { content-visibility: visible; height: auto; }
+  .wide { overflow: visible; max-height: none; }
+  .matrix thead th, .matrix thead td, .matrix tbody th { position: static; }
+  .roomy { page: across; width: auto; max-width: none; left: 0; transform: none; }
+  .roomy .matrix { font-size: 6.5pt; }
+  .roomy .matrix tbody th { max-width: 62mm; font-size: 6.5pt; padding: 0 1mm 0 0; }
+  .roomy .matrix th, .roomy .matrix td { padding: 0; }
+  .roomy .matrix .cell { min-width: 2.8mm; }
+  .roomy .dot { width: auto; height: auto; line-height: 1.2; background: none; font-size: 7pt; }
+  .vast .wide, .vast .legend { display: none; }
+  .vast .paper { display: block; }
 }
+@page { margin: 14mm; }
+@page across { size: landscape; margin: 10mm; }
 """

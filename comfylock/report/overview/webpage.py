@@ -33,7 +33,7 @@ from comfylock.report.overview.facts import (
 )
 from comfylock.report.overview.markup import Html, breakable, element, foreign, joined
 from comfylock.report.overview.matrix import matrix, workflows
-from comfylock.report.overview.parts import heads, section, state_badge
+from comfylock.report.overview.parts import Part, contents, heads, part, state_badge
 from comfylock.report.overview.sizes import bar, colours_of, folders
 from comfylock.report.overview.style import STYLE
 from comfylock.report.sentences import counted
@@ -43,6 +43,18 @@ def webpage(overview: Overview) -> str:
     """Return the page; equal overviews give equal bytes."""
     rows = rows_of(overview)
     title = f"Models of {overview.title}"
+    parts = [
+        one
+        for one in (
+            _missing(overview),
+            folders(overview),
+            _models(rows, overview),
+            workflows(overview),
+            matrix(rows, overview),
+            _meanings(rows),
+        )
+        if one is not None
+    ]
     body = element(
         "body",
         element(
@@ -50,21 +62,15 @@ def webpage(overview: Overview) -> str:
             element("h1", "Models of ", foreign(overview.title)),
             element("p", verdict(overview), class_="verdict"),
             _figures(overview),
+            contents(parts),
         ),
-        element(
-            "main",
-            _missing(overview),
-            folders(overview),
-            _models(rows, overview),
-            workflows(overview),
-            matrix(rows, overview),
-            _meanings(rows),
-        ),
+        element("main", *(one.html for one in parts)),
         element("footer", element("p", _FOOT)),
     )
     return f"<!doctype html>\n{element('html', _head(title), body, lang='en')}\n"
 
 
+_MOST_NAMES = 8
 _FOOT = "Made by comfylock from comfy.lock and the models folder, without any request."
 
 
@@ -107,30 +113,39 @@ def _figures(overview: Overview) -> Html:
 # -------------------------------------------------------------------------- what is missing
 
 
-def _missing(overview: Overview) -> Html:
+def _missing(overview: Overview) -> Part | None:
     advice = advice_of(overview)
     if overview.standing is None:
         note = "No models folder is known on the machine that made this page, so it does not say "
         told = element("p", f"{note}which models are there.", class_="note")
         items = [element("ul", *map(_advice, advice), class_="advice")] if advice else []
-        return section("missing", "What is missing", told, *items)
+        return part("missing", "What is missing", told, *items)
     if not advice:
-        return Html()
-    return section(
-        "missing", "What is missing", element("ul", *map(_advice, advice), class_="advice")
-    )
+        return None
+    return part("missing", "What is missing", element("ul", *map(_advice, advice), class_="advice"))
 
 
 def _advice(advice: Advice) -> Html:
     several = len(advice.rows) > 1
     parts = [element("h3", *([] if several else _subject(advice.rows)), advice.what)]
-    if several:
-        parts.append(element("ul", *(element("li", *_line(row)) for row in advice.rows)))
     if advice.command is not None:
         parts.append(element("pre", element("code", advice.command)))
     if advice.more:
         parts.append(element("p", _with_commands(advice.more), class_="note"))
+    if several:
+        parts += _names(advice.rows)
     return element("li", *parts)
+
+
+def _names(rows: Sequence[Row]) -> Iterator[Html]:
+    """Yield the models of one piece of advice; those beyond the first few wait to be asked for."""
+    yield _list(rows[:_MOST_NAMES])
+    if rest := rows[_MOST_NAMES:]:
+        yield element("details", element("summary", f"and {len(rest)} more"), _list(rest))
+
+
+def _list(rows: Iterable[Row]) -> Html:
+    return element("ul", *(element("li", *_line(row)) for row in rows))
 
 
 def _with_commands(text: str) -> Html:
@@ -161,14 +176,14 @@ def _line(row: Row) -> list[Html]:
 # ---------------------------------------------------------------------------------- models
 
 
-def _models(rows: Sequence[Row], overview: Overview) -> Html:
+def _models(rows: Sequence[Row], overview: Overview) -> Part:
     if not rows:
-        return section("models", "Models", element("p", "comfy.lock holds no models."))
+        return part("models", "Models", element("p", "comfy.lock holds no models."))
     largest = max((row.size or 0 for row in rows), default=0)
     colours = colours_of(overview)
     states = any(row.state is not None for row in rows)
     head = [("model", None), ("size and state" if states else "size", "size")]
-    return section(
+    return part(
         "models",
         "Models",
         element(
@@ -216,13 +231,22 @@ def _model_row(row: Row, largest: int, colour: str) -> Html:
 def _what_it_is(row: Row) -> list[Html]:
     pin = row.pin
     if pin is None:
-        return [
-            element("span", f"needed by {counted(len(row.workflows), 'workflow')}", class_="more")
-        ]
+        return [_needed_by(row)]
     named = [foreign(text) for text in (pin.name, pin.base_model) if text]
     lines = [_with_dots(named)] if named else []
     lines.append(joined(_with_dots(map(_source, pin.sources)), *_signs(pin)))
-    return [*(element("span", line, class_="more") for line in lines), _hashes(pin)]
+    return [
+        *(element("span", line, class_="more") for line in lines),
+        element("div", _needed_by(row), _hashes(pin), class_="folded"),
+    ]
+
+
+def _needed_by(row: Row) -> Html:
+    if not row.workflows:
+        return element("span", "no workflow needs it", class_="note")
+    paths = (element("div", breakable(path)) for path in row.workflows)
+    told = f"needed by {counted(len(row.workflows), 'workflow')}"
+    return element("details", element("summary", told), *paths)
 
 
 def _with_dots(parts: Iterable[Html]) -> Html:
@@ -255,7 +279,7 @@ def _hashes(pin: Pin) -> Html:
     return element("details", element("summary", "hashes"), *lines)
 
 
-def _meanings(rows: Iterable[Row]) -> Html:
+def _meanings(rows: Iterable[Row]) -> Part | None:
     seen = {row.pin.evidence for row in rows if row.pin is not None}
     pairs = [
         joined(
@@ -266,5 +290,5 @@ def _meanings(rows: Iterable[Row]) -> Html:
         if evidence in seen
     ]
     if not pairs:
-        return Html()
-    return section("evidence", "What a pin rests on", element("dl", *pairs, class_="meanings"))
+        return None
+    return part("evidence", "What a pin rests on", element("dl", *pairs, class_="meanings"))
