@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,7 +105,14 @@ def test_the_script_downloads_verifies_and_places_and_then_finds_all_there(world
 @needs("shellcheck")
 def test_the_script_is_clean_for_shellcheck(tmp_path):
     lock = atelier().lock
-    entries, _ = fetchable(lock.models.values(), Hub(), OPEN)
+    odd = [
+        pinned(f"loras/{name}.safetensors", 5, civitai(number), content=name)
+        for number, name in enumerate(("$(id) `id`", "it's \"", "-rf", "#x ${HOME}", "a  b"), 1)
+        if unsafe_reason(f"loras/{name}.safetensors") is None
+    ]
+    aliased = pinned("loras/a/b.safetensors", 5, civitai(9))
+    pins = [*lock.models.values(), *odd, replace(aliased, aliases=("a\\b.safetensors",))]
+    entries, _ = fetchable(pins, Hub(), OPEN)
     path = tmp_path / "fetch.sh"
     path.write_text(bash_script(entries, Hub()), "utf-8")
 
@@ -232,6 +240,38 @@ def test_one_content_under_two_names_is_downloaded_once(world):
     assert run(world, script).returncode == 0
     assert world.has("loras/twin.safetensors", INK)
     assert len(world.downloads()) == 1
+
+
+def test_the_script_links_the_spellings_that_workflows_use(world):
+    key, alias = "loras/SDXL/it's ink.safetensors", "SDXL\\it's ink.safetensors"
+    script = script_of(world, pin_of(INK, key, aliases=(alias,)))
+
+    first, second = run(world, script), run(world, script)
+
+    assert (first.returncode, first.stderr) == (0, "")
+    assert world.has(f"loras/{alias}", INK)
+    assert world.spot(f"loras/{alias}").readlink() == Path("SDXL/it's ink.safetensors")
+    assert first.stdout.splitlines()[1] == f"= ./loras/{alias}"
+    assert second.stdout.splitlines() == [f"= ./{key}", "The model is there"]
+
+
+def test_a_file_that_has_the_name_of_a_spelling_is_left_alone(world):
+    alias = "SDXL\\ink.safetensors"
+    mine = world.put(f"loras/{alias}", b"mine")
+    lock = pin_of(INK, "loras/SDXL/ink.safetensors", aliases=(alias,))
+
+    done = run(world, script_of(world, lock))
+
+    assert (done.returncode, mine.read_bytes()) == (1, b"mine")
+    assert "something else is there" in done.stderr
+    assert world.has("loras/SDXL/ink.safetensors", INK)
+
+
+def test_spellings_are_not_linked_where_the_settings_say_so(world):
+    world.lock(pin_of(INK, "loras/SDXL/ink.safetensors", aliases=("SDXL\\ink.safetensors",)))
+    assert "\nspelling " in world.here("export").out
+    (world.project / "comfylock.toml").write_text('[lock]\naliases = "off"\n')
+    assert "\nspelling " not in world.here("export").out
 
 
 def test_a_failing_source_gives_way_to_the_next(world):
@@ -485,34 +525,40 @@ def test_the_table_has_one_row_for_each_model_and_no_formula():
 # ----------------------------------------------------------------------------------- cyclonedx
 
 
+def hostile_lock() -> Lock:
+    """Return a lock whose every foreign text is strange."""
+    odd = "\u202e<b>\"'&\\ \U0001f525 http://x y\x00\n"
+    pins = [
+        pinned("loras/日本 $(x) #1.safetensors", None, civitai(1), name=odd, base_model=odd),
+        pinned("loras/private.safetensors", 5),
+        pinned("vae/ae.safetensors", 5, hosted("a/b", "dir/odd name#?%.safetensors")),
+        pinned("vae/u.safetensors", 5, UrlSource(url="https://example.org/a%20b/ü.safetensors")),
+    ]
+    return lock_of(pins, {"w/<img> #&.json": [pins[0].key]}, {"w/<img> #&.json": ["x/\x1b"]})
+
+
+@pytest.mark.parametrize("lock", [atelier().lock, hostile_lock(), lock_of([], {})])
+def test_the_bill_of_materials_keeps_the_rules_of_cyclonedx(lock):
+    """Its own library says so, by the strict form of the 1.6 schema."""
+    text = bill_of_materials(lock, Hub(), project="atelier é", tool_version="1.0")
+
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    document = json.loads(text)
+    names = [one["bom-ref"] for one in document["components"]]
+    assert len(names) == len(set(names)) == len(lock.models) + len(lock.workflows)
+    assert set(references(document)) <= {*names, document["metadata"]["component"]["bom-ref"]}
+
+
+def test_the_library_would_notice_a_broken_bill():
+    text = bill_of_materials(atelier().lock, Hub(), project="x", tool_version="1")
+    for good, bad in (('"SHA-256"', '"SHA256"'), ('"website"', '"page"'), ("urn:uuid:", "uuid:")):
+        assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text.replace(good, bad))
+
+
 def references(document: dict[str, Any]) -> Iterator[str]:
     for one in document["dependencies"]:
         yield one["ref"]
         yield from one["dependsOn"]
-
-
-def test_the_bill_of_materials_keeps_the_rules_of_cyclonedx():
-    """Those of the 1.6 schema that a wrong document would break."""
-    text = bill_of_materials(atelier().lock, Hub(), project="atelier", tool_version="1.0")
-    document = json.loads(text)
-
-    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
-    assert re.fullmatch(
-        r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", document["serialNumber"]
-    )
-    names = [one["bom-ref"] for one in document["components"]]
-    assert len(names) == len(set(names))
-    assert set(references(document)) <= {*names, document["metadata"]["component"]["bom-ref"]}
-    for one in document["components"]:
-        assert one["type"] in {"machine-learning-model", "file"}
-        assert one["name"]
-        for each in one.get("hashes", []):
-            assert each["alg"] in {"SHA-256", "BLAKE3"}
-            assert re.fullmatch(r"[0-9a-f]{64}", each["content"])
-        for each in one.get("externalReferences", []):
-            assert each["type"] in {"distribution", "website"}
-            assert re.fullmatch(r"https://[!-~]+", each["url"])
-        assert all(set(each) == {"name", "value"} for each in one.get("properties", []))
 
 
 def test_equal_locks_give_equal_bills():

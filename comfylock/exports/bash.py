@@ -1,10 +1,11 @@
-"""A bash script that downloads, verifies and places models; it needs bash, curl and no Python.
+r"""A bash script that downloads, verifies and places models; it needs bash, curl and no Python.
 
 What it promises is what `install` promises, as far as a shell can: a file appears under its name
 only when size and hash are right, nothing that is there is touched, a broken download goes on
-where it ended. Keys come from the environment, reach curl over its standard input, and go to the
-exact host that they belong to. Every foreign text is quoted and stands in a command, never in a
-comment, where a line break would end it.
+where it ended. The spellings with ``\\`` that workflows use become symbolic links. Keys come from
+the environment, reach curl over its standard input, and go to the exact host that they belong to.
+Every foreign text is quoted and stands in a command, never in a comment, where a line break would
+end it.
 
 `fetch.sh` is the part that is the same in every script.
 """
@@ -14,9 +15,12 @@ from collections.abc import Sequence
 
 from comfylock.exports.entries import Entry
 from comfylock.hubs import Hub
+from comfylock.names import alias_key, split_key
+from comfylock.settings import Aliases
 
 _HEAD = """\
 #!/usr/bin/env bash
+# shellcheck disable=SC2016 # a $ in a name is no variable
 # Written by comfylock. Downloads models, verifies them and puts them where ComfyUI looks.
 #   bash THIS_FILE [MODELS_FOLDER]
 # Without a folder it works in the current one. CIVITAI_TOKEN and HF_TOKEN hold your keys, where a
@@ -27,12 +31,22 @@ if ((failed)); then
   complain "$failed of $total models are not there"
   exit 1
 fi
-say "All $total models are there"
+if ((spellings)); then exit 1; fi
+if ((total == 1)); then say 'The model is there'; else say "All $total models are there"; fi
 """
 
 
-def bash_script(entries: Sequence[Entry], hub: Hub, *, stall_s: int = 30) -> str:
-    """Return the script; a connection that is slower than 1 kB/s for `stall_s` is given up."""
+def bash_script(
+    entries: Sequence[Entry], hub: Hub, *, aliases: Aliases = Aliases.LINK, stall_s: int = 30
+) -> str:
+    """Return the script.
+
+    Args:
+        entries: what it fetches.
+        hub: whose keys go where.
+        aliases: whether it links them.
+        stall_s: a connection that is slower than 1 kB/s for so long is given up.
+    """
     settings = {
         "civitai": hub.civitai_url,
         "huggingface": hub.huggingface_url,
@@ -41,7 +55,9 @@ def bash_script(entries: Sequence[Entry], hub: Hub, *, stall_s: int = 30) -> str
         "total": str(len(entries)),
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
-    return "\n".join([_HEAD + "\n".join(lines), _functions(), *_models(entries), "", _TAIL])
+    links = _links(entries) if aliases is Aliases.LINK else []
+    commands = [*_models(entries), *links]
+    return "\n".join([_HEAD + "\n".join(lines), _functions(), *commands, "", _TAIL])
 
 
 def _protocols(entries: Sequence[Entry]) -> str:
@@ -68,6 +84,17 @@ def _models(entries: Sequence[Entry]) -> list[str]:
             first.setdefault(label, target)
         words = ["model", target, *_wanted(entry), *twin, *entry.addresses]
         commands.append(" ".join(map(shlex.quote, words)))
+    return commands
+
+
+def _links(entries: Sequence[Entry]) -> list[str]:
+    """Return a command for each alias: where it lies, and its model as seen from there."""
+    commands: list[str] = []
+    for entry in entries:
+        folder, name = split_key(entry.pin.key)
+        for alias in entry.pin.aliases:
+            words = ["spelling", f"./{alias_key(entry.pin.key, alias)}", name, f"./{folder}"]
+            commands.append(" ".join(map(shlex.quote, words)))
     return commands
 
 

@@ -2,6 +2,7 @@ set -uo pipefail
 umask 022
 export LC_ALL=C
 failed=0
+spellings=0
 part='' # where an unfinished download is kept for the next run
 work='' # the same file while this run writes to it
 
@@ -178,6 +179,15 @@ model() { # target size algorithm digest source...
   fi
   keep_part
   failed=$((failed + 1))
+}
+
+spelling() { # link model folder: a name with \ that workflows use, where that may be a name
+  case ${OSTYPE:-} in msys* | cygwin*) return ;; esac
+  [ -f "$3/$2" ] || return 0 # what it lacks has been told
+  if [ "$1" -ef "$3/$2" ]; then return; fi
+  if [ ! -e "$1" ] && [ ! -L "$1" ] && ln -s -- "$2" "$1"; then say "= $1"; return; fi
+  complain "$1: something else is there; it is left alone"
+  spellings=$((spellings + 1))
 }
 
 need curl

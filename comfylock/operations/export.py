@@ -83,6 +83,7 @@ def _built(
             )
             entries, problems = fetchable(pins, hub, trust)
             if wanted is ExportFormat.BASH:
-                return bash_script(entries, hub), len(entries), problems
+                text = bash_script(entries, hub, aliases=session.settings.aliases)
+                return text, len(entries), problems
             text, left_out = aria2_list(entries)
             return text, len(entries) - len(left_out), (*problems, *left_out)
