@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from comfylock.cli.options import kept_options
+from comfylock.cli.painting import painted_note, painted_row
 from comfylock.errors import UsageError
 from comfylock.names import shown
 from comfylock.progress import AnyReporter, make_reporter
@@ -110,11 +111,11 @@ def show(
         click.echo(json_text(command, page))
     else:
         for line in page.out:
-            click.echo(line, color=colour)
+            click.echo(painted_row(line) if page.has_signs else line, color=colour)
     sys.stdout.flush()
     if not quiet:
         for line in page.err:
-            click.echo(line, err=True, color=colour)
+            click.echo(painted_note(line), err=True, color=colour)
     _show_problems(page, colour)
     return page.exit_code
 
@@ -134,6 +135,6 @@ def _show_problems(page: "Page", colour: bool | None) -> None:
         following = problems[position + 1] if position + 1 < len(problems) else None
         if following is None or following.hint != problem.hint:
             for line in hint_lines(problem.hint):
-                click.echo(line, err=True, color=colour)
+                click.echo(painted_note(line), err=True, color=colour)
             if following is not None and problem.hint is not None:
                 click.echo("", err=True)

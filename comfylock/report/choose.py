@@ -27,6 +27,7 @@ def chosen_page(done: Chosen) -> Page:
                 "unresolved": len(done.misses),
             },
         },
+        has_signs=True,
         exit_code=1 if done.misses else 0,
     )
 

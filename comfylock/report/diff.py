@@ -49,6 +49,7 @@ def diff_page(found: Diffed, *, markdown: bool, exit_code: bool) -> Page:
         out=tuple(lines),
         err=() if markdown else (*_warnings(found), *notes, _sentence(review)),
         document=_document(found),
+        has_signs=not markdown,
         exit_code=1 if exit_code and not review.equal else 0,
     )
 

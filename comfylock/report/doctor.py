@@ -35,6 +35,7 @@ def doctor_page(found: Examined) -> Page:
             ],
             "summary": {str(health): found.count(health) for health in Health},
         },
+        has_signs=True,
         exit_code=1 if problems else 0,
     )
 

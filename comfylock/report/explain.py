@@ -25,6 +25,7 @@ def why_page(found: Explained) -> Page:
             *_ladder(found),
             *candidate_lines(subject.key, found.candidates),
         ),
+        has_signs=True,
         err=tuple(hint_lines(found.reason.hint)) if found.reason is not None else (),
         document={
             "ref": subject.key,

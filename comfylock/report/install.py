@@ -50,6 +50,7 @@ def install_page(done: Installed, *, seconds: float, dry_run: bool) -> Page:
             "unresolved": list(done.unresolved),
             "summary": _install_summary(done, failed, dry_run=dry_run),
         },
+        has_signs=True,
         exit_code=_install_code(done, failed, unresolved),
     )
 

@@ -68,6 +68,7 @@ def lock_page(done: Locked, *, dry_run: bool) -> Page:
                 "written": done.written,
             },
         },
+        has_signs=True,
         exit_code=2 if done.nobody_answered else 1 if open_count or problems else 0,
     )
 

@@ -26,6 +26,7 @@ class Page:
         problems: what went wrong, in the order to be told.
         document: the fields of the JSON document beside its head.
         exit_code: what the process ends with.
+        has_signs: the lines of data begin with signs or states, which may be coloured.
     """
 
     out: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ class Page:
     problems: tuple[Problem, ...] = ()
     document: dict[str, object] = field(default_factory=dict[str, object])
     exit_code: int = 0
+    has_signs: bool = False
 
 
 def json_text(command: str, page: Page) -> str:

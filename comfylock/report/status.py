@@ -26,6 +26,7 @@ def status_page(found: Standing) -> Page:
     return Page(
         out=tuple(rows),
         err=tuple(err),
+        has_signs=True,
         document={
             "models": [
                 {

@@ -38,6 +38,7 @@ def outdated_page(found: Upgraded, *, exit_code: bool) -> Page:
                 "failed": len(found.faults),
             },
         },
+        has_signs=True,
         exit_code=_code(found, newer, exit_code=exit_code),
     )
 
