@@ -199,6 +199,18 @@ def test_a_lock_that_was_never_committed_is_all_new(repository):
     assert "There is no HEAD:comfy.lock: taken for empty" in done.err
 
 
+def test_a_renamed_lock_is_compared_with_what_it_was_called(repository):
+    git(repository.project, "mv", "comfy.lock", "models.lock")
+    renamed = ("--lockfile", "models.lock")
+
+    lost = repository.here("diff", *renamed)
+    named = repository.here("diff", "HEAD:./comfy.lock", *renamed)
+
+    assert "There is no HEAD:models.lock: taken for empty" in lost.err
+    assert "hint: If it had another name there, say so: `comfylock diff REV" in lost.err
+    assert (named.out, named.err) == ("", "No difference\n")
+
+
 def test_without_git_or_a_repository_the_next_step_is_told(world):
     put(world.lock_path, OLD)
 

@@ -54,6 +54,16 @@ def test_what_is_no_end_of_a_key_means_nothing(ref):
         one_ref(ref, KEYS)
 
 
+def test_what_means_nothing_is_answered_with_what_is_near():
+    for ref in ("style/washh", "was"):
+        with pytest.raises(UnresolvedError) as caught:
+            one_ref(ref, KEYS)
+        assert "\n  loras/style/wash.safetensors" in caught.value.message
+    with pytest.raises(UnresolvedError) as caught:
+        one_ref("nothing of the kind", KEYS)
+    assert caught.value.message == "no reference is called nothing of the kind"
+
+
 def test_a_workflow_is_found_by_the_end_of_its_path():
     paths = ("workflows/clip/a.json", "workflows/b.json")
     assert matching_workflows("clip/a.json", paths) == ("workflows/clip/a.json",)

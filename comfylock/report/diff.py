@@ -13,7 +13,7 @@ from comfylock.names import shown
 from comfylock.operations.diff import Diffed, Side
 from comfylock.progress import size_text
 from comfylock.report.markdown import code, link, plain, table
-from comfylock.report.page import Page
+from comfylock.report.page import Page, hint_lines
 from comfylock.report.pins import EVIDENCE_WORDS, change_fields, pin_of
 from comfylock.report.sentences import counted
 
@@ -32,6 +32,7 @@ _ALARMS = {
 #: Alarms that no ordinary change raises.
 _LOUD = frozenset({Alarm.HASH_CHANGED})
 _MOST_WORKFLOWS = 3
+_RENAMED = "If it had another name there, say so: `comfylock diff REVISION:PATH`"
 
 
 def diff_page(found: Diffed, *, markdown: bool, exit_code: bool) -> Page:
@@ -45,9 +46,10 @@ def diff_page(found: Diffed, *, markdown: bool, exit_code: bool) -> Page:
     review = found.review
     lines = _markdown(found) if markdown else _text(review)
     notes = [f"There is no {shown(side.label)}: taken for empty" for side in _absent(found)]
+    hint = hint_lines(_RENAMED) if notes and not markdown else []
     return Page(
         out=tuple(lines),
-        err=() if markdown else (*_warnings(found), *notes, _sentence(review)),
+        err=() if markdown else (*_warnings(found), *notes, _sentence(review), *hint),
         document=_document(found),
         has_signs=not markdown,
         exit_code=1 if exit_code and not review.equal else 0,
