@@ -30,6 +30,13 @@ class Site(StrEnum):
     HUGGINGFACE = "huggingface"
 
 
+#: Where a person makes a key.
+KEY_PAGES = {
+    Site.CIVITAI: "https://civitai.com/user/account",
+    Site.HUGGINGFACE: "https://huggingface.co/settings/tokens",
+}
+
+
 class Reuse(Enum):
     """Which answers of a hub that were kept before serve without asking again."""
 

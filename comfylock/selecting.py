@@ -108,9 +108,9 @@ def _stem(key: str) -> str:
 
 def _suggestion(wanted: str, known: Sequence[str]) -> str:
     alike = most_alike(_stem(basename(wanted)), [_stem(basename(key)) for key in known])
-    near = [known[position] for position in alike]
-    near += [key for key in known if wanted.casefold() in key.casefold() and key not in near]
-    return "; did you mean one of these?" + _listed(near) if wanted and near else ""
+    near, part = [known[position] for position in alike], wanted.strip("*?").casefold()
+    near += [key for key in known if part and part in key.casefold() and key not in near]
+    return "; did you mean one of these?" + _listed(near) if near else ""
 
 
 def _several(ref: str, found: Sequence[str]) -> AmbiguousError:

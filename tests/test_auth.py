@@ -204,6 +204,7 @@ def test_a_typed_key_is_not_echoed(world: World) -> None:
     os.close(main)
     assert process.returncode == 0
     assert CANARY not in f"{out}{asked}{err}{echoed!r}"
+    assert asked.startswith("A key for Civitai is made at https://civitai.com/user/account\n")
     assert "Signed in to Civitai as standin" in err
 
 
@@ -249,14 +250,31 @@ def test_variables_win_and_status_says_which_key_counts(world: World) -> None:
             "counts": "CIVITAI_TOKEN",
             "places": ["CIVITAI_TOKEN", "CIVITAI_API_KEY", "config.toml"],
             "exposed": False,
+            "usable": True,
         },
-        {"site": "huggingface", "counts": None, "places": [], "exposed": False},
+        {
+            "site": "huggingface",
+            "counts": None,
+            "places": [],
+            "exposed": False,
+            "usable": None,
+        },
     ]
     text = feed(world, "", "auth", "status", CIVITAI_TOKEN="x")
     assert "the key in CIVITAI_TOKEN counts; also in config.toml, not used" in text.out
     assert "counts instead" in feed(world, CANARY, "auth", "login", CIVITAI_TOKEN="x").err
     left = feed(world, "", "auth", "logout", "civitai", CIVITAI_TOKEN="x")
     assert "CIVITAI_TOKEN still holds a key" in left.err
+
+
+def test_status_says_that_the_key_of_a_variable_cannot_be_used(world: World) -> None:
+    quotes = {"CIVITAI_TOKEN": f"\u201c{CANARY}\u201d"}
+    ran = feed(world, "", "auth", "status", **quotes)
+    assert "the key in CIVITAI_TOKEN counts and cannot be used" in ran.out
+    assert "warning: CIVITAI_TOKEN is empty or holds a blank or a character" in ran.err
+    assert CANARY not in ran.text
+    document = feed(world, "", "auth", "status", "--json", **quotes).document
+    assert document["keys"][0]["usable"] is False
 
 
 def test_a_key_that_others_can_read_is_a_warning(world: World) -> None:

@@ -48,7 +48,7 @@ def login(words: tuple[str, ...], as_json: bool) -> int:
     The key is asked for without showing it, or read from standard input if that is no terminal or
     `-` is given. It is for Civitai unless you say huggingface. With --offline nobody is asked.
     """
-    from comfylock.hubs import Site
+    from comfylock.hubs import KEY_PAGES, Site
     from comfylock.operations.auth import login as sign_in
     from comfylock.report.auth import TITLES, login_page
 
@@ -57,7 +57,7 @@ def login(words: tuple[str, ...], as_json: bool) -> int:
     if len(sites) > 1:
         raise UsageError("a key is for one site", hint="Run `comfylock auth login` for each")
     site = sites[0] if sites else Site.CIVITAI
-    key = _read_key(TITLES[site], piped=last == "-" or not sys.stdin.isatty())
+    key = _read_key(TITLES[site], KEY_PAGES[site], piped=last == "-" or not sys.stdin.isatty())
     with open_session() as session:
         page = login_page(sign_in(_desk(session), site, key))
     return finish("auth login", page, session, as_json=as_json)
@@ -113,13 +113,15 @@ def _parsed(words: tuple[str, ...]) -> "tuple[Site, ...]":
     return tuple(Site(word) for word in dict.fromkeys(words))
 
 
-def _read_key(title: str, *, piped: bool) -> "Secret":
+def _read_key(title: str, page: str, *, piped: bool) -> "Secret":
     from comfylock.hubs import Secret
 
     if piped:
         text = sys.stdin.readline(_MOST_CHARACTERS)
     else:
-        text = str(click.prompt(f"Key for {title}", hide_input=True, err=True, default=""))
+        click.echo(f"A key for {title} is made at {page}", err=True)
+        prompt = f"Key for {title} (not shown)"
+        text = str(click.prompt(prompt, hide_input=True, err=True, default="", show_default=False))
     return Secret(text, name="the key")
 
 

@@ -4,7 +4,7 @@ Variables win over config.toml, and that over the keyring. A key that is kept is
 first, so that a slip in copying shows now and not in the middle of an install.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class Held:
         exposed: the key's file may be read by others.
         config_path: the user's own file.
         fault: why the keyring could not be asked.
+        unusable: why the key that counts can be none, and what to do.
     """
 
     site: Site
@@ -56,6 +57,7 @@ class Held:
     exposed: bool
     config_path: Path
     fault: str | None = None
+    unusable: str | None = None
 
     @property
     def counts(self) -> str | None:
@@ -196,4 +198,16 @@ def held(desk: Desk, site: Site) -> Held:
         exposed=in_file and others_can_read(desk.config_path),
         config_path=desk.config_path,
         fault=fault,
+        unusable=_why_unusable(desk, places[:1]),
     )
+
+
+def _why_unusable(desk: Desk, places: Iterable[str]) -> str | None:
+    """Return what is wrong with the key of a variable; elsewhere only good ones are kept."""
+    for name in places:
+        if name in desk.environment:
+            try:
+                Secret(desk.environment[name], name=name)
+            except ConfigInvalidError as error:
+                return f"{error.message}; {(error.hint or '').lower()}"
+    return None

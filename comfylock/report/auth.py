@@ -74,6 +74,7 @@ def auth_status_page(found: Sequence[Held]) -> Page:
                     "counts": one.counts,
                     "places": list(one.places),
                     "exposed": one.exposed,
+                    "usable": None if one.counts is None else one.unusable is None,
                 }
                 for one in found
             ],
@@ -86,12 +87,12 @@ def _row(one: Held) -> str:
     if one.counts is None:
         return f"{TITLES[one.site]:<12}  no key"
     others = f"; also in {', '.join(one.places[1:])}, not used" if one.places[1:] else ""
-    return f"{TITLES[one.site]:<12}  the key in {one.counts} counts{others}"
+    verb = "counts" if one.unusable is None else "counts and cannot be used"
+    return f"{TITLES[one.site]:<12}  the key in {one.counts} {verb}{others}"
 
 
 def _warnings(one: Held) -> list[str]:
     path = shown(str(one.config_path))
     lines = [f"warning: others can read the key in {path}; `chmod 600` it"] if one.exposed else []
-    if one.fault is not None:
-        lines.append(f"warning: {one.fault}")
-    return list(lines)
+    lines += [f"warning: {fault}" for fault in (one.fault, one.unusable) if fault is not None]
+    return lines

@@ -26,6 +26,7 @@ from comfylock.errors import (
     RateLimitedError,
     ServerError,
 )
+from comfylock.hubs import KEY_PAGES, Site
 from comfylock.names import shown
 from comfylock.web.origins import CIVITAI_HOSTS, HUGGING_FACE_HOSTS
 from comfylock.web.waiting import LONGEST_WAIT_S
@@ -159,12 +160,12 @@ def key_hint(host: str) -> str:
     """Return where a key for a host is made and how comfylock is told of it."""
     if host in HUGGING_FACE_HOSTS:
         return (
-            "Make a key at https://huggingface.co/settings/tokens, then run "
+            f"Make a key at {KEY_PAGES[Site.HUGGINGFACE]}, then run "
             "`comfylock auth login huggingface` or set HF_TOKEN"
         )
     if host in CIVITAI_HOSTS or not _looks_foreign(host):
         return (
-            "Make a key at https://civitai.com/user/account, then run `comfylock auth login` or "
+            f"Make a key at {KEY_PAGES[Site.CIVITAI]}, then run `comfylock auth login` or "
             "set CIVITAI_TOKEN"
         )
     return "Pin a source that needs no key: comfylock has none for this host"

@@ -12,6 +12,7 @@ of a gated repository, quoted in public reports of 2024 to 2026.
 import re
 
 from comfylock.errors import AuthRequiredError, FetchError, ForbiddenError, GoneError
+from comfylock.hubs import KEY_PAGES, Site
 from comfylock.names import shown
 from comfylock.web.faults import Refusal, quoted_body, shown_text
 
@@ -21,7 +22,7 @@ _REPOSITORY = re.compile(
 _CODES = frozenset({"GatedRepo", "RepoNotFound", "RevisionNotFound", "EntryNotFound"})
 _BAD_KEY = "Invalid credentials in Authorization header"
 _TAKEN_DOWN = "Access to this resource is disabled."
-_KEYS_PAGE = "https://huggingface.co/settings/tokens"
+_KEYS_PAGE = KEY_PAGES[Site.HUGGINGFACE]
 
 
 class UnseenError(GoneError):

@@ -188,12 +188,16 @@ class LogoutDocument(TypedDict):
 
 
 class HeldKey(TypedDict):
-    """Where there are keys for a site; the first place is the one that counts."""
+    """Where there are keys for a site; the first place is the one that counts.
+
+    A key that can be none (it holds a blank, or a quote of a word processor) is not usable.
+    """
 
     site: Site
     counts: str | None
     places: list[str]
     exposed: bool
+    usable: bool | None
 
 
 class KeysSummary(TypedDict):
