@@ -16,7 +16,13 @@ from functools import partial
 from comfylock.artifacts import Candidate
 from comfylock.candidates import follows, hinted_digests
 from comfylock.config import ModelWish
-from comfylock.errors import FetchError, Problem
+from comfylock.errors import (
+    AuthRequiredError,
+    EarlyAccessError,
+    FetchError,
+    ForbiddenError,
+    Problem,
+)
 from comfylock.events import Reporter, Stepped
 from comfylock.lockfile.changes import Wanted, matches
 from comfylock.lockfile.model import Evidence, Lock, Pin, WorkflowEntry
@@ -36,6 +42,9 @@ from comfylock.workers import side_by_side
 
 #: More than there are requests at once: a thread may wait for what another one is asking.
 _LOOK_UPS_AT_ONCE = 24
+
+
+_REFUSALS = frozenset({AuthRequiredError.slug, ForbiddenError.slug, EarlyAccessError.slug})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -234,9 +243,16 @@ class Answers:
 
     @property
     def nobody_answered(self) -> bool:
-        """Say whether there was something to ask, and every question failed."""
-        failed = [missed for missed in self.misses if not missed.answered]
-        return bool(failed) and not self.pins and len(failed) == len(self.misses)
+        """Say whether there was something to ask, and no hub was in reach or order.
+
+        A refusal is a word of somebody: a gated repository wants a key, and the lock goes on.
+        """
+        silent = [
+            missed
+            for missed in self.misses
+            if not missed.answered and missed.problem.slug not in _REFUSALS
+        ]
+        return bool(silent) and not self.pins and len(silent) == len(self.misses)
 
     @property
     def unanswered(self) -> frozenset[str]:

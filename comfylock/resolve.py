@@ -190,9 +190,14 @@ def _pin_of(case: Case, files: tuple[Candidate, ...], evidence: Evidence) -> Pin
 
 
 def _given_up(case: Case, misses: tuple[Miss, ...], *, may_propose: bool) -> Unresolved:
-    """Say that nobody knew, with the next step of the first rung that has one to offer."""
+    """Say that nobody knew, with the next step of the first rung that has one to offer.
+
+    What a workflow says of a file and led to none is told as well: it is the first thing to mend.
+    """
     offered = next((one for one in misses if one.hint is not None), None)
-    because = f": {offered.reason}" if offered is not None else ""
+    led_astray = [one for one in misses if one.rung == "embedded" and case.requirement.hints]
+    told = offered or next(iter(led_astray), None)
+    because = f": {told.reason}" if told is not None else ""
     search = (
         f"Look for it with `comfylock search {quoted(stem(case.name))}`, then `comfylock pin` it"
     )

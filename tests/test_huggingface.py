@@ -29,6 +29,15 @@ def shelves() -> Shelves:
         repository("Org/dit", {"dit.safetensors": DIT}),
         repository("Kim2091/UltraSharp", {"4x-UltraSharp.pth": SHARP}),
         repository("Org/licensed", {"licensed.safetensors": LOCKED}, gated=True, granted=(CANARY,)),
+        repository(
+            "Org/closed",
+            {"licensed.safetensors": LOCKED},
+            gated=True,
+            metadata_gated=True,
+            granted=(CANARY,),
+        ),
+        repository("Org/hidden", {"licensed.safetensors": LOCKED}, private=True, granted=(CANARY,)),
+        renamed={"Old/dit": "Org/dit"},
     )
 
 
@@ -192,6 +201,86 @@ def test_gated_file_is_locked_without_a_key_and_installed_with_one(both: Both):
     assert other.document["errors"][0]["slug"] == "forbidden"
     assert both.run("install", HF_TOKEN=CANARY).code == 0
     assert both.bytes_at("diffusion_models/licensed.safetensors") == LOCKED.payload.read()
+
+
+def licensed(*urls: str) -> dict[str, Any]:
+    models = declared("licensed.safetensors", "diffusion_models", *urls)
+    return loads("UNETLoader", "licensed.safetensors", models)
+
+
+LICENSED = "diffusion_models/licensed.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("key", "slug", "hint"),
+    [
+        (None, "auth-required", "https://huggingface.co/Org/closed, then set HF_TOKEN"),
+        ("other-key", "forbidden", "with the account that HF_TOKEN belongs to"),
+        ("no-such-key", "auth-required", "Make a new key"),
+    ],
+)
+def test_a_refusal_is_told_and_costs_no_other_reference(
+    both: Both, key: str | None, slug: str, hint: str
+):
+    """Somebody has answered: the rest is locked, and the next run asks again."""
+    lora = node(1, "LoraLoaderModelOnly", "ink.safetensors", 1.0)
+    both.flow(licensed(at("Org/closed", "licensed.safetensors")), lora)
+    variables = {"HF_TOKEN": key} if key else {}
+    ran = both.run("lock", "w.json", "--json", **variables)
+    assert ran.code == 1
+    [error] = ran.document["errors"]
+    assert (error["slug"], error["ref"]) == (slug, LICENSED)
+    assert hint in error["hint"]
+    assert list(both.models()) == ["loras/ink.safetensors"]
+    both.flow(licensed(at("Org/closed", "licensed.safetensors")))
+    alone = both.run("lock", "--json", **variables)
+    assert (alone.code, alone.document["errors"][0]["slug"]) == (1, slug)
+    assert both.locked(HF_TOKEN=CANARY)[LICENSED]["sha256"] == LOCKED.sha256
+
+
+@pytest.mark.parametrize(
+    ("repo", "revision", "file"),
+    [
+        ("Org/hidden", "main", "licensed.safetensors"),
+        ("Org/nowhere", "main", "licensed.safetensors"),
+        ("Org/licensed", "gone", "licensed.safetensors"),
+        ("Org/licensed", "a" * 40, "licensed.safetensors"),
+        ("Org/dit", "main", "moved/licensed.safetensors"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_told_with_what_to_do(
+    both: Both, repo: str, revision: str, file: str
+):
+    both.flow(licensed(at(repo, file, revision)))
+    ran = both.run("lock", "w.json", "--json")
+    assert ran.code == 1
+    [error] = ran.document["errors"]
+    assert error["slug"] == "unresolved"
+    assert (
+        f"huggingface {repo}@{revision} is not there, or does not have the file"
+        in (error["message"])
+    )
+    assert "set HF_TOKEN if it is private" in error["hint"]
+    assert f"comfylock pin {LICENSED} SPEC" in error["hint"]
+
+
+def test_a_private_repository_is_pinned_once_there_is_a_key_and_it_is_asked_for_again(both: Both):
+    both.flow(licensed(at("Org/hidden", "licensed.safetensors")))
+    assert both.run("lock", "w.json").code == 1
+    assert both.run("lock", HF_TOKEN=CANARY).code == 1, "what is open is not asked for by itself"
+    assert both.run("lock", "--refresh", HF_TOKEN=CANARY).code == 0
+    assert both.models()[LICENSED]["sha256"] == LOCKED.sha256
+    assert both.run("install", HF_TOKEN=CANARY).code == 0
+    assert both.bytes_at(LICENSED) == LOCKED.payload.read()
+
+
+def test_a_renamed_repository_is_locked_and_installed_by_the_name_that_was_asked_for(both: Both):
+    models = declared("dit.safetensors", "diffusion_models", at("Old/dit", "dit.safetensors"))
+    both.flow(loads("UNETLoader", "dit.safetensors", models))
+    [source] = both.locked()["diffusion_models/dit.safetensors"]["sources"]
+    assert (source["repo"], source["revision"]) == ("Old/dit", both.hub["Org/dit"].head)
+    assert both.run("install").code == 0
+    assert both.bytes_at("diffusion_models/dit.safetensors") == DIT.payload.read()
 
 
 def test_key_goes_to_the_hub_and_nowhere_else(both: Both):

@@ -91,7 +91,7 @@ def _from_links(case: Case) -> Step:
     """Pin plain addresses of bytes that the workflow states the hash of."""
     sha256 = min(case.hinted) if len(case.hinted) == 1 else None
     found: list[HostedFile] = []
-    reason, hint = why_no_file(case.requirement), None
+    reason, hint = why_no_file(case.requirement), _next_step(case)
     for url in hinted_urls(case.requirement):
         complaint = why_no_link(case, url, sha256)
         if complaint is not None:
@@ -101,3 +101,13 @@ def _from_links(case: Case) -> Step:
     if found:
         return Found(files=tuple(found), evidence=Evidence.EMBEDDED)
     return Miss(rung="embedded", reason=reason, hint=hint)
+
+
+def _next_step(case: Case) -> str | None:
+    addresses = hinted_addresses(case.requirement)
+    if not any(isinstance(one, HuggingFaceAddress) for one in addresses):
+        return None
+    return (
+        "Look at the repository's page, and set HF_TOKEN if it is private; or "
+        f"take another copy with `comfylock pin {quoted(case.key)} SPEC`."
+    )
