@@ -14,6 +14,7 @@ from tests.standin.messages import (
     Request,
     html_answer,
     json_answer,
+    shuffled,
     with_headers,
 )
 from tests.standin.parameters import MODEL_TYPES
@@ -50,6 +51,8 @@ class Settings:
     batch_host_undefined: bool = False
     download_quota: int | None = None
     """Downloads that are given before the quota answer."""
+    shuffle: int | None = None
+    """Puts lists whose order means nothing into another one, a different one for each number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +92,10 @@ class Hub:
         return self._metadata(request, request.path.removeprefix("/api/v1").rstrip("/"))
 
     def _metadata(self, request: Request, path: str) -> Answer:
+        answer = self._ordered(request, path)
+        return answer if self.settings.shuffle is None else shuffled(answer, self.settings.shuffle)
+
+    def _ordered(self, request: Request, path: str) -> Answer:
         match path.split("/")[1:]:
             case ["models", number]:
                 return self._model(request, number)

@@ -1,6 +1,7 @@
 """A request and an answer as values, between the sockets and the decisions."""
 
 import json
+import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -115,6 +116,30 @@ def json_answer(status: int, document: Any, headers: Headers = ()) -> Answer:
     return Answer(
         status=status, headers=(("Content-Type", JSON_TYPE), *headers), body=Text(raw.encode())
     )
+
+
+def shuffled(answer: Answer, seed: int) -> Answer:
+    """Return a JSON answer with its lists of models, versions and files in another order.
+
+    The site has no order for files and for the elements of a batch; that of models changes with
+    every thumb, and the creator may rearrange versions at will.
+    """
+    if not (answer.header("content-type") or "").startswith("application/json"):
+        return answer
+    document = json.loads(b"".join(answer.body.blocks()), strict=False)
+    headers = tuple(pair for pair in answer.headers if pair[0] != "Content-Type")
+    return json_answer(answer.status, _mixed(document, random.Random(seed)), headers)
+
+
+def _mixed(value: Any, chance: random.Random) -> Any:
+    if isinstance(value, list):
+        mixed = [_mixed(one, chance) for one in value]
+        chance.shuffle(mixed)
+        return mixed
+    if isinstance(value, dict):
+        kept = {"items", "modelVersions", "files"}
+        return {key: _mixed(one, chance) if key in kept else one for key, one in value.items()}
+    return value
 
 
 def html_answer(status: int, html: str, headers: Headers = ()) -> Answer:
