@@ -496,6 +496,16 @@ def test_a_dead_host_is_tried_once_for_all():
         assert len(clock.slept) == 3
 
 
+def test_a_dead_place_says_nothing_of_another_port_of_its_host():
+    """Mirrors of both hubs on one machine."""
+    with serving(said(Answer())) as [gone]:
+        url = gone.url
+    with serving(said(Answer())) as [hub], transport() as web:
+        with pytest.raises(NetworkError):
+            web.get_json(f"{url}/a")
+        assert web.get_json(f"{hub.url}/a") == {}
+
+
 def test_name_that_does_not_exist_is_told_with_the_host():
     with transport() as web, pytest.raises(NetworkError, match=r"no-such-host\.invalid"):
         web.get_json("https://no-such-host.invalid/a")

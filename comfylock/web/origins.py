@@ -118,6 +118,15 @@ def host_of(address: str) -> str:
         return "the address"
 
 
+def place_of(address: str) -> str:
+    """Return who is asked: host and port, as two servers may share a host."""
+    try:
+        parts = urlsplit(address)
+        return f"{parts.hostname}:{parts.port or _PORTS.get(parts.scheme, 0)}"
+    except ValueError:
+        return address
+
+
 def keys_hidden(text: str, keys: Mapping[Origin, Secret]) -> str:
     """Return a foreign text without any of our keys in it."""
     for key in keys.values():

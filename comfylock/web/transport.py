@@ -8,7 +8,7 @@ Rules, each forced by how Civitai and its storage behave:
 - Answers of the API are JSON of at most 64 MiB; a web page there is a fault of the server.
 - 5xx and network faults are tried four times, 429 likewise unless it speaks of the quota or of
   paging. A download is never retried here: who downloads knows what it already has.
-- At most eight questions to one host at once, however many threads have one.
+- At most eight questions to one place (host and port) at once, however many threads have one.
 """
 
 import json
@@ -50,6 +50,7 @@ from comfylock.web.origins import (
     keys_hidden,
     next_address,
     origin_of,
+    place_of,
 )
 from comfylock.web.waiting import Pauses, Waiting, backoff_s
 from comfylock.web.wire import open_client, proxy_of, told_by
@@ -201,7 +202,7 @@ class Transport:
         Raises:
             FetchError: no answer came, or it leads somewhere it must not.
         """
-        self._pauses.wait(host_of(request.url))
+        self._pauses.wait(place_of(request.url))
         reply = self._follow(request)
         try:
             yield reply
@@ -209,8 +210,8 @@ class Transport:
             reply.response.close()
 
     def pause(self, url: str, seconds: float) -> None:
-        """Hold back all requests to the host of an address, and with them the caller's next."""
-        self._pauses.extend(host_of(url), seconds)
+        """Hold back all requests to the place of an address, and with them the caller's next."""
+        self._pauses.extend(place_of(url), seconds)
 
     def refusal(self, reply: Reply) -> FetchError:
         """Return the error that an answer stands for; reads the beginning of its body."""
@@ -224,22 +225,22 @@ class Transport:
             client.close()
 
     def _ask(self, request: Request) -> object:
-        host = host_of(request.url)
+        place = place_of(request.url)
         for attempt in range(TRIES):
-            self._refuse_unreachable(host)
+            self._refuse_unreachable(place)
             try:
-                with self._slot(host):
+                with self._slot(place):
                     return self._ask_once(request)
             except PassingError as error:
                 if attempt + 1 == TRIES:
-                    self._remember(host, error)
+                    self._remember(place, error)
                     raise
-                self._hold_back(host, attempt, error)
+                self._hold_back(place, attempt, error)
         raise AssertionError("the last try returns or raises")
 
-    def _slot(self, host: str) -> threading.Semaphore:
+    def _slot(self, place: str) -> threading.Semaphore:
         with self._lock:
-            return self._slots[host]
+            return self._slots[place]
 
     def _ask_once(self, request: Request) -> object:
         with self.stream(request) as reply:
@@ -275,22 +276,22 @@ class Transport:
     def _without_keys(self, text: str) -> str:
         return keys_hidden(text, self._keys)
 
-    def _hold_back(self, host: str, attempt: int, error: PassingError) -> None:
+    def _hold_back(self, place: str, attempt: int, error: PassingError) -> None:
         seconds = error.retry_after_s
         if seconds is None:
             seconds = backoff_s(attempt, self._waiting.chance())
         self._reporter.on(Noted(message=f"{error.message}; asking again in {seconds:.0f} s"))
-        self._pauses.extend(host, seconds)
+        self._pauses.extend(place, seconds)
 
-    def _remember(self, host: str, error: PassingError) -> None:
+    def _remember(self, place: str, error: PassingError) -> None:
         """After all tries found nobody there, later requests of this run need not wait again."""
         if isinstance(error, NoAnswerError):
-            self._unreachable[host] = error.message
+            self._unreachable[place] = error.message
 
-    def _refuse_unreachable(self, host: str) -> None:
-        if host in self._unreachable:
+    def _refuse_unreachable(self, place: str) -> None:
+        if place in self._unreachable:
             raise NoAnswerError(
-                self._unreachable[host], hint="Check the network and the proxy settings"
+                self._unreachable[place], hint="Check the network and the proxy settings"
             )
 
     def _follow(self, request: Request) -> Reply:

@@ -43,15 +43,15 @@ class Pauses:
         self._until: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def wait(self, host: str) -> None:
-        """Sleep until the host may be asked again."""
+    def wait(self, place: str) -> None:
+        """Sleep until a host and port may be asked again."""
         with self._lock:
-            remaining_s = self._until.get(host, 0.0) - self._waiting.clock()
+            remaining_s = self._until.get(place, 0.0) - self._waiting.clock()
         if remaining_s > 0:
             self._waiting.sleep(remaining_s)
 
-    def extend(self, host: str, seconds: float) -> None:
-        """Hold back requests to a host for so long from now; a longer pause stands."""
+    def extend(self, place: str, seconds: float) -> None:
+        """Hold back requests to a host and port for so long from now; a longer pause stands."""
         with self._lock:
             until = self._waiting.clock() + seconds
-            self._until[host] = max(until, self._until.get(host, until))
+            self._until[place] = max(until, self._until.get(place, until))
