@@ -621,6 +621,15 @@ def test_downloads_can_be_for_members_only_and_counted(hub: Standin):
     assert "retry-after" not in quota.headers
 
 
+def test_a_block_list_comes_before_every_other_gate(hub: Standin):
+    """Before the quota, and before the parameters are looked at."""
+    hub.configure(blocked=True, download_quota=0)
+    for path in ("357609", "abc", "9100022"):
+        refused = ask(f"{hub.url}/api/download/models/{path}", headers=KEY)
+        assert (refused.status, refused.json()) == (403, {"error": "Forbidden"})
+    assert api(hub, "/model-versions/357609").status == 200
+
+
 def test_browsers_get_pages_in_place_of_errors(hub: Standin):
     """A browser's word in the agent turns errors into redirects and plain texts."""
     browser = {"User-Agent": "Mozilla/5.0 (comfylock)"}

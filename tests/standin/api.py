@@ -51,6 +51,8 @@ class Settings:
     batch_host_undefined: bool = False
     download_quota: int | None = None
     """Downloads that are given before the quota answer."""
+    blocked: bool = False
+    """The client's address or account is on the site's block list for downloads."""
     shuffle: int | None = None
     """Puts lists whose order means nothing into another one, a different one for each number."""
 
@@ -144,6 +146,7 @@ class Hub:
         visitor = Visitor(
             known=self._known(request),
             anonymous_downloads=self.settings.anonymous_downloads,
+            blocked=self.settings.blocked,
             over_quota=quota is not None and self.downloads_given >= quota,
             now_s=self.now_s,
         )

@@ -34,6 +34,7 @@ class Visitor:
     known: bool
     """A good key came with the request."""
     anonymous_downloads: bool
+    blocked: bool
     over_quota: bool
     now_s: float
 
@@ -77,6 +78,8 @@ def download(
 def _choose(
     request: Request, version_id: str, catalogue: Catalogue, visitor: Visitor
 ) -> Wanted | Refusal:
+    if visitor.blocked:
+        return Refusal(status=403, error="Forbidden")
     if visitor.over_quota:
         return Refusal(status=429, error=QUOTA_TEXT)
     wrong = _wrong_parameter(request, version_id)
