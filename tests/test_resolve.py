@@ -613,6 +613,13 @@ def test_name_never_overrules_the_users_own_file():
     assert "other bytes" in answer.reason
 
 
+@pytest.mark.parametrize("stated", [A[:10], "", "z" * 64, A + "a"])
+def test_stated_hash_that_is_none_pins_nothing_and_is_not_asked_for(stated: str):
+    shelf = Shelf(artifact())
+    assert pinned(ladder(shelf, hint(HintKind.SHA256, stated))).evidence is Evidence.FILENAME
+    assert "hash" not in shelf.asked
+
+
 def test_short_hash_that_agrees_does_no_harm():
     assert (
         pinned(ladder(Shelf(artifact(111, A)), hint(HintKind.AUTOV2, A[:10]))).digests.sha256 == A
