@@ -117,7 +117,7 @@ def town(tmp_path_factory):
 
 
 law = settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

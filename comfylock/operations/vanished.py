@@ -38,7 +38,7 @@ def _reason(session: Session, pin: Pin, problem: Problem) -> Problem:
     if source is None:
         return problem
     version = session.catalog.version_now(source.version)
-    sha256 = frozenset([pin.digests.sha256] if pin.digests.sha256 else [])
-    found = session.catalog.by_hashes(sorted(sha256)) if sha256 else {}
+    sha256 = frozenset(digest for digest in [pin.digests.sha256] if digest is not None)
+    found = session.catalog.by_hashes(sorted(sha256))
     same = [one for versions in found.values() for one in of_content(versions, sha256)]
     return explained(problem, pin, version, oldest_first(same))
