@@ -35,6 +35,8 @@ from comfylock.web.waiting import Waiting
 from tests.standin.catalogue import Catalogue, file, model, version
 from tests.standin.server import Fault, Standin
 
+KEY = "a-key-of-ours"
+
 SIZE = 300_000
 SHELVES = Catalogue.of(
     [
@@ -194,6 +196,22 @@ def test_pages_and_error_texts_are_not_models(hub: Standin, kind: str, start: in
         read(fetcher, start)
     assert caught.value.slug == "unsafe-format"
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(kind="json", body=f'{{"error":"{KEY}"}}', origin="api"),
+        Fault(kind="html", body=f"<title>{KEY}</title>", origin="api"),
+        Fault(kind="redirect", location=f"http://{KEY}.example/x", origin="api"),
+    ],
+    ids=["json", "page", "redirect"],
+)
+def test_key_that_a_server_repeats_where_a_model_should_be_is_not_told(hub: Standin, fault: Fault):
+    hub.fault(fault)
+    with fetching(hub, key=KEY) as fetcher, pytest.raises(FetchError) as caught:
+        read(fetcher, 0)
+    assert KEY not in f"{caught.value.message}{caught.value.hint}"
 
 
 def test_compressed_file_is_refused(hub: Standin):

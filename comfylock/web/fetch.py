@@ -208,7 +208,7 @@ class Fetcher:
         if encoding not in {"identity", ""}:
             raise ServerError(f"{reply.host} sent the file compressed although asked not to")
         if reply.content_type in {"text/html", "application/xhtml+xml", "application/json"}:
-            raise _not_a_model(reply)
+            raise _not_a_model(reply, self._transport.without_keys(_spoken(reply)))
         first, total = _range_of(reply)
         return Body(reply=reply, start=first, total=total, validator=_validator(reply.headers))
 
@@ -289,14 +289,17 @@ def _validator(headers: Mapping[str, str]) -> str | None:
     return date if date and date.isascii() and date.isprintable() else None
 
 
-def _not_a_model(reply: Reply) -> FetchError:
+def _spoken(reply: Reply) -> str:
+    return quoted_body(error_body(reply), reply.content_type)
+
+
+def _not_a_model(reply: Reply, spoken: str) -> FetchError:
     if reply.response.url.path.startswith("/login"):
         return AuthRequiredError(
             f"{reply.host} asks to log in for this file", hint=key_hint(reply.host)
         )
     return NotAModelError(
-        f"{reply.host} sent {reply.content_type} in place of the model: "
-        f"{quoted_body(error_body(reply), reply.content_type)}",
+        f"{reply.host} sent {reply.content_type} in place of the model: {spoken}",
         hint="Open the model's page in a browser: it may need a log-in or an agreement",
     )
 

@@ -203,7 +203,11 @@ class Transport:
             FetchError: no answer came, or it leads somewhere it must not.
         """
         self._pauses.wait(place_of(request.url))
-        reply = self._follow(request)
+        try:
+            reply = self._follow(request)
+        except FetchError as error:
+            error.message = self.without_keys(error.message)  # a redirect may repeat it
+            raise
         try:
             yield reply
         finally:
@@ -264,16 +268,17 @@ class Transport:
             host=reply.host,
             status=reply.status,
             content_type=reply.content_type,
-            body=self._without_keys(body.decode("utf-8", "replace")).encode(),
+            body=self.without_keys(body.decode("utf-8", "replace")).encode(),
             retry_after_s=retry_after_s(reply.headers),
             key_sent=reply.key_sent,
             path=reply.response.url.path,
             code=reply.headers.get("x-error-code", ""),
-            said=self._without_keys(reply.headers.get("x-error-message", "")),
+            said=self.without_keys(reply.headers.get("x-error-message", "")),
         )
         return hugging_face_fault(refusal) or fault_of(refusal)
 
-    def _without_keys(self, text: str) -> str:
+    def without_keys(self, text: str) -> str:
+        """Return what a server said, without the keys that it may have repeated."""
         return keys_hidden(text, self._keys)
 
     def _hold_back(self, place: str, attempt: int, error: PassingError) -> None:
