@@ -23,7 +23,7 @@ class Kills:
         partial: how often something else than the whole file lay at the final path.
         finished: how many runs without a kill ended with the right file.
         begun: how many there were of those.
-        leftovers: parts that they left.
+        leftovers: parts that they left, by what follows the content's name, and their size.
         ratio: bytes sent to bytes wanted.
     """
 
@@ -31,7 +31,7 @@ class Kills:
     partial: int = 0
     finished: int = 0
     begun: int = 0
-    leftovers: int = 0
+    leftovers: list[str] = field(default_factory=list[str])
     ratio: float = 0.0
 
 
@@ -59,7 +59,11 @@ def kills(root: Path, count: int, megabytes: int = 200) -> Kills:
                 found.partial += scene.is_partial
             found.begun += 1
             found.finished += scene.world.run("install").code == 0 and scene.is_whole()
-            found.leftovers += sum(part.suffix == ".part" for part in scene.world.parts())
+            found.leftovers += [
+                f"{part.name.partition('.')[2]} {part.stat().st_size}"
+                for part in scene.world.parts()
+                if part.suffix == ".part"
+            ]
             sent += scene.sent
         found.ratio = sent / (found.begun * scene.size)
     return found
