@@ -61,15 +61,20 @@ class Disk:
 
     def unmount(self) -> None:
         end = time.monotonic() + 5
-        while self.place.is_mount():
+        while self._is_mounted():
             done = subprocess.run(["umount", str(self.place)], capture_output=True, check=False)
             if done.returncode != 0:
                 # A process that was killed with files open may not be gone altogether.
                 assert time.monotonic() < end, done.stderr
                 time.sleep(0.05)
 
-    def cut_power(self) -> None:
-        """Lose all that is not on the disk itself, and come back."""
+    def _is_mounted(self) -> bool:
+        """Ask the system, not the disk: one that was stopped answers with errors alone."""
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+        return str(self.place) in {line.split(" ")[1] for line in mounts}
+
+    def stop(self) -> None:
+        """Pull the plug: what is not on the disk itself is lost, what is written now fails."""
         import fcntl
 
         handle = os.open(self.place, os.O_RDONLY)
@@ -77,6 +82,9 @@ class Disk:
             fcntl.ioctl(handle, _SHUTDOWN, _WITHOUT_FLUSHING_THE_LOG)
         finally:
             os.close(handle)
+
+    def come_back(self) -> None:
+        """Mount it again, as after the next start of the machine."""
         self.unmount()
         self.mount()
 
