@@ -651,19 +651,20 @@ def test_an_interrupt_ends_a_wait_at_once(tmp_path: Path) -> None:
         )
 
 
-def test_an_interrupt_ends_a_stream_and_keeps_its_bytes(tmp_path: Path) -> None:
+def test_an_interrupt_ends_a_stream_and_keeps_every_byte_that_came(tmp_path: Path) -> None:
     stop = threading.Event()
 
     class Interrupted(Stream):
         def chunks(self) -> Iterator[bytes | memoryview]:
             yield TEXT[:400]
             stop.set()
-            yield TEXT[400:]
+            yield TEXT[400:600]
+            yield TEXT[600:]
 
     with pytest.raises(StoppedError):
         received(Script(Interrupted(content=TEXT)), tmp_path, stop=stop)
     (kept,) = (tmp_path / "partial").glob("*.part")
-    assert kept.read_bytes() == TEXT[:400]
+    assert kept.read_bytes() == TEXT[:600]
 
 
 def test_every_digest_of_the_lock_must_agree(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from comfylock.errors import (
 )
 from comfylock.events import Noted, Silence
 from comfylock.hubs import Hub, Secret
+from comfylock.web.faults import PassingError
 from comfylock.web.origins import Origin, checked_address, hub_keys, next_address
 from comfylock.web.transport import Onward, Request, Transport
 from comfylock.web.waiting import Waiting, backoff_s
@@ -504,6 +505,40 @@ def test_a_dead_place_says_nothing_of_another_port_of_its_host():
         with pytest.raises(NetworkError):
             web.get_json(f"{url}/a")
         assert web.get_json(f"{hub.url}/a") == {}
+def asked(web: Transport, server: Server) -> FetchError | None:
+    """Ask for a file as downloads do: once, and trying again is the caller's business."""
+    try:
+        with web.stream(Request(url=f"{server.url}/x", onward=Onward.ANYWHERE)):
+            return None
+    except FetchError as error:
+        return error
+
+
+def test_a_host_that_has_never_answered_is_waited_for_once_and_not_by_each_download():
+    clock = Clock()
+    with serving(said(Answer())) as [hub]:
+        pass
+    with transport(clock=clock) as web:
+        assert isinstance(asked(web, hub), PassingError)
+        clock.sleep(10)
+        assert isinstance(asked(web, hub), PassingError)
+        clock.sleep(6)
+        for _ in range(3):
+            error = asked(web, hub)
+            assert isinstance(error, NetworkError)
+            assert not isinstance(error, PassingError)
+            assert "127.0.0.1" in error.message
+            assert "network" in str(error.hint)
+
+
+def test_an_outage_of_a_host_that_has_answered_is_left_to_who_downloads():
+    clock = Clock()
+    with transport(clock=clock) as web:
+        with serving(said(Answer())) as [hub]:
+            assert asked(web, hub) is None
+        for _ in range(3):
+            clock.sleep(100)
+            assert isinstance(asked(web, hub), PassingError)
 
 
 def test_name_that_does_not_exist_is_told_with_the_host():

@@ -52,7 +52,7 @@ from comfylock.web.origins import (
     origin_of,
     place_of,
 )
-from comfylock.web.waiting import Pauses, Waiting, backoff_s
+from comfylock.web.waiting import Pauses, Reach, Waiting, backoff_s
 from comfylock.web.wire import open_client, proxy_of, told_by
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ class Transport:
         self._offline = offline
         self._waiting = waiting or Waiting()
         self._pauses = Pauses(self._waiting)
+        self._reach = Reach(self._waiting.clock)
         self._client: httpx.Client | None = None
         self._lock = threading.Lock()
         self._unreachable: dict[str, str] = {}
@@ -322,6 +323,21 @@ class Transport:
         raise ServerError(f"{host_of(request.url)} redirected more than {MAX_HOPS} times")
 
     def _send(self, request: Request, url: "httpx.URL", key: Secret | None) -> "httpx.Response":
+        origin = str(origin_of(url))
+        known = self._reach.given_up(origin)
+        if known is not None:
+            raise _out_of_reach(known)
+        began_s = self._waiting.clock()
+        try:
+            response = self._sent(request, url, key)
+        except NoAnswerError as error:
+            if self._reach.failed(origin, began_s, error.message):
+                raise _out_of_reach(error.message) from error
+            raise
+        self._reach.answered(origin)
+        return response
+
+    def _sent(self, request: Request, url: "httpx.URL", key: Secret | None) -> "httpx.Response":
         headers = dict(request.headers)
         if key is not None:
             headers["Authorization"] = f"Bearer {key.reveal()}"
@@ -340,6 +356,12 @@ class Transport:
                 if proxy is not None:
                     self._reporter.on(Noted(message=f"https goes through {host_of(proxy)}"))
             return self._client
+
+
+def _out_of_reach(reason: str) -> NetworkError:
+    return NetworkError(
+        reason, hint="Check the network and the proxy settings, then run the same command again."
+    )
 
 
 def error_body(reply: Reply) -> bytes:

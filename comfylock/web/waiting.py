@@ -55,3 +55,40 @@ class Pauses:
         with self._lock:
             until = self._waiting.clock() + seconds
             self._until[place] = max(until, self._until.get(place, until))
+
+
+class Reach:
+    """Which origins have answered in this run, and which are given up because they never did.
+
+    An outage in the middle of long work is waited out by whoever does the work. But a host that
+    nobody has reached yet, say because this machine is offline, is waited for once and not again
+    by each of forty models. Safe for threads.
+    """
+
+    def __init__(self, clock: Callable[[], float], patience_s: float = 15.0) -> None:
+        self._clock = clock
+        self._patience_s = patience_s
+        self._answered: set[str] = set()
+        self._silent_since: dict[str, float] = {}
+        self._given_up: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def answered(self, origin: str) -> None:
+        """Note that a host is there."""
+        with self._lock:
+            self._answered.add(origin)
+            self._given_up.pop(origin, None)
+
+    def failed(self, origin: str, began_s: float, reason: str) -> bool:
+        """Note that a host could not be reached, and say whether it is given up now."""
+        with self._lock:
+            since_s = self._silent_since.setdefault(origin, began_s)
+            if origin in self._answered or self._clock() - since_s < self._patience_s:
+                return False
+            self._given_up.setdefault(origin, reason)
+            return True
+
+    def given_up(self, origin: str) -> str | None:
+        """Return why a host is not asked any more, ``None`` where it is."""
+        with self._lock:
+            return self._given_up.get(origin)
