@@ -49,6 +49,7 @@ from comfylock.errors import (
     Problem,
     QuotaError,
     StoppedError,
+    TooLargeError,
     UnsafePathError,
 )
 from comfylock.events import Finished, Measured, Planned, Started, Warned
@@ -77,6 +78,8 @@ Work = Link | Download | Replace
 
 # What says nothing of the bytes: another spot can be filled with them all the same.
 _OF_ONE_SPOT = (PathOccupiedError, UnsafePathError, PermissionDeniedError, BusyError, NoRoomError)
+# A disk without room for one file may have it for the next.
+_OF_ONE_FILE = (NoRoomError, TooLargeError)
 # What may mean that another run has done the same meanwhile.
 _OF_ANOTHER_RUN = (PathOccupiedError, BusyError)
 
@@ -246,7 +249,7 @@ class _Crew:
         self._errors[action.pin.key] = error
         if isinstance(error, QuotaError):
             self._quota = error.problem()
-        elif isinstance(error, DiskFullError) and not isinstance(error, NoRoomError):
+        elif isinstance(error, DiskFullError) and not isinstance(error, _OF_ONE_FILE):
             self._full_disks[self._disk(action)] = error.problem()
 
     def _disk(self, action: Work) -> int:
@@ -435,8 +438,9 @@ class _Crew:
             )
             receive(pin, part, receiving)
             part.seal()
-        except (DiskError, HashMismatchError):
-            # After a failed write or sync the cache may show bytes that never reached the disk.
+        except (DiskError, HashMismatchError, TooLargeError):
+            # After a failed write or sync the cache may show bytes that never reached the disk;
+            # and what cannot be whole on this disk is of no use on it.
             part.discard()
             raise
         except BaseException:

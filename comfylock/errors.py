@@ -35,6 +35,7 @@
         ├── UnsafePathError              unsafe-path
         ├── PermissionDeniedError        permission
         ├── DiskFullError                disk-full
+        │   └── TooLargeError            disk-full
         └── DiskError                    disk-error
 
 What the user will read in a list (unresolved, blocked, failed) is a value, not an exception;
@@ -287,6 +288,10 @@ class DiskFullError(PlaceError):
     """There is not enough room, or the disk cannot hold a file of that size."""
 
     slug = "disk-full"
+
+
+class TooLargeError(DiskFullError):
+    """The disk has room, but for no file of that size."""
 
 
 class DiskError(PlaceError):

@@ -1,6 +1,7 @@
 """One download under way: bytes in a file that this run has claimed, hashed as they come."""
 
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -177,6 +178,8 @@ class Part:
         try:
             self._room = total if reserve(handle, total) else 0
         except OSError as error:
+            if error.errno == errno.EFBIG:
+                raise disk_fault(error, self.path, "write") from error
             raise self._no_room(f"too full for {total:,} bytes") from error
 
     def _no_room(self, how_full: str) -> NoRoomError:
