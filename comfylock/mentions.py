@@ -103,8 +103,8 @@ def mentions(node: Node, rows: tuple[Row, ...], sources: frozenset[str]) -> Iter
         yield from _by_row(widgets, row)
     yield from _without_position(widgets, rows)
     for name, text in widgets.texts():
-        for match in EMBEDDING_NAME.finditer(text):
-            yield from _embedding(name, match[1])
+        for written in dict.fromkeys(match[1] for match in EMBEDDING_NAME.finditer(text)):
+            yield from _embedding(name, written)
     if node.id not in sources and not _SAVES.search(node.type):
         yield from _scanned(widgets)
 
@@ -125,6 +125,7 @@ class _Widgets:
 
     def __init__(self, node: Node, rows: tuple[Row, ...]) -> None:
         self.node = node
+        self._places = {name: at for at, name in reversed(list(enumerate(node.names)))}
         self._taken_names: set[str] = set()
         self._taken_positions: set[int] = set(node.stale)
         self._shift = 0 if node.names else _shift(node, rows)
@@ -144,7 +145,7 @@ class _Widgets:
         """Return the value of a named widget."""
         node = self.node
         self._taken_names.add(name)
-        at = node.names.index(name) if name in node.names else -1
+        at = self._places.get(name, -1)
         self._taken_positions.add(at)
         if name in node.linked:
             return node.linked[name]
@@ -190,8 +191,8 @@ class _Widgets:
         self._taken_names.add(name)
         if name.startswith("widgets_values["):
             self._taken_positions.add(int(name[15:-1]))
-        elif name in self.node.names:
-            self._taken_positions.add(self.node.names.index(name))
+        elif name in self._places:
+            self._taken_positions.add(self._places[name])
 
     def _own(self, positions: frozenset[int], names: frozenset[str]) -> Iterator[tuple[str, Json]]:
         node = self.node
@@ -379,8 +380,10 @@ def _indexed(widgets: _Widgets, row: Row) -> Iterator[Mention]:
 
 
 def _tags(name: str, value: Json, row: Row) -> Iterator[Mention]:
-    for match in LORA_TAG.finditer(value) if isinstance(value, str) else ():
-        tag = match[1].strip()
+    written = (
+        match[1].strip() for match in LORA_TAG.finditer(value if isinstance(value, str) else "")
+    )
+    for tag in dict.fromkeys(written):
         if tag and len(tag) <= MAX_NAME_CHARACTERS:
             yield Mention(
                 input=name, name=tag, folder=row.folder,

@@ -21,7 +21,7 @@ from comfylock.references import (
     collect_references,
     group,
 )
-from comfylock.workflows.file import read_workflow
+from comfylock.workflows.file import faults_named, read_workflow
 from comfylock.workflows.find import find_workflow_files
 from comfylock.workflows.model import NotAWorkflow
 
@@ -79,17 +79,33 @@ def read_inputs(
             broken.append(_unnameable(shown_path, complaint))
             continue
         try:
-            workflow = read_workflow(path)
+            found = read_references(path, shown_path, table)
         except ComfylockError as error:
             broken.append(replace(error.problem(), ref=shown_path))
             continue
-        if not isinstance(workflow, NotAWorkflow):
-            references[shown_path] = collect_references(workflow, shown_path, table)
+        if not isinstance(found, NotAWorkflow):
+            references[shown_path] = found
         elif path.absolute() in named:
-            broken.append(_no_workflow(shown_path, workflow.reason))
+            broken.append(_no_workflow(shown_path, found.reason))
         else:
-            passed_over.append(Skipped(path=shown_path, reason=workflow.reason))
+            passed_over.append(Skipped(path=shown_path, reason=found.reason))
     return Reading(references=references, passed_over=tuple(passed_over), broken=tuple(broken))
+
+
+def read_references(
+    path: Path, shown_path: str, table: NodeTable
+) -> tuple[Reference, ...] | NotAWorkflow:
+    """Return the references of one file, which name it as `shown_path`.
+
+    Raises:
+        PathMissingError: there is no such file.
+        WorkflowInvalidError: the file cannot be read or understood; the message names it.
+    """
+    workflow = read_workflow(path)
+    if isinstance(workflow, NotAWorkflow):
+        return workflow
+    with faults_named(path):
+        return collect_references(workflow, shown_path, table)
 
 
 def _unnameable(path: str, complaint: str) -> Problem:

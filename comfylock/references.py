@@ -6,10 +6,12 @@ a hint only where it speaks of exactly that name in that folder.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from itertools import islice
 
+from comfylock.errors import WorkflowInvalidError
 from comfylock.folders import NodeTable, is_known_folder, suggested_folder
 from comfylock.mentions import Found, Mention, ReferenceKind, mentions
 from comfylock.names import canonical_folder, normalised_name, split_key
@@ -116,11 +118,17 @@ class InactivePolicy(Enum):
 
 _LOCKABLE = (ReferenceKind.FILE, ReferenceKind.EMBEDDING, ReferenceKind.STEM)
 
+#: Places of one workflow that name models; the largest known have some 300.
+MAX_MENTIONS = 50_000
+
 _HASHES = {
     "SHA256": (HintKind.SHA256, re.compile(r"[0-9a-f]{64}")),
     "BLAKE3": (HintKind.BLAKE3, re.compile(r"[0-9a-f]{64}")),
     "AUTOV2": (HintKind.AUTOV2, re.compile(r"[0-9a-f]{10}")),
 }
+
+# Of one name: the templates have two, a hostile file may have thousands for each reference.
+_MOST_DECLARATIONS = 32
 
 _Declared = Mapping[str, Sequence[Declaration]]
 
@@ -134,11 +142,11 @@ def collect_references(workflow: Workflow, path: str, table: NodeTable) -> tuple
         workflow: what was read.
         path: how the references name it.
         table: which inputs name models.
+
+    Raises:
+        WorkflowInvalidError: it names models in too many places. The message names no file.
     """
-    rows = {kind: table.rows(kind) for kind in {node.type for node in workflow.nodes}}
-    nodes = [
-        (node, tuple(mentions(node, rows[node.type], workflow.sources))) for node in workflow.nodes
-    ]
+    nodes = list(_mentioned(workflow, table))
     document = _by_name((*workflow.declared, *(d for node, _ in nodes for d in node.declared)))
     found: dict[tuple[str, str, str], Reference] = {}
     for node, named in nodes:
@@ -151,10 +159,23 @@ def collect_references(workflow: Workflow, path: str, table: NodeTable) -> tuple
     return tuple(found.values())
 
 
+def _mentioned(workflow: Workflow, table: NodeTable) -> Iterator[tuple[Node, tuple[Mention, ...]]]:
+    rows = {kind: table.rows(kind) for kind in {node.type for node in workflow.nodes}}
+    left = MAX_MENTIONS
+    for node in workflow.nodes:
+        found = tuple(islice(mentions(node, rows[node.type], workflow.sources), left + 1))
+        left -= len(found)
+        if left < 0:
+            raise WorkflowInvalidError(f"it names models in more than {MAX_MENTIONS} places")
+        yield node, found
+
+
 def _by_name(declarations: Iterable[Declaration]) -> _Declared:
     found: dict[str, list[Declaration]] = {}
     for declaration in declarations:
-        found.setdefault(normalised_name(declaration.name), []).append(declaration)
+        entries = found.setdefault(normalised_name(declaration.name), [])
+        if len(entries) < _MOST_DECLARATIONS:
+            entries.append(declaration)
     return found
 
 

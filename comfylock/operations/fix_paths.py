@@ -9,11 +9,10 @@ from comfylock.disk.rewrite import read_beginning, replace_text
 from comfylock.errors import ComfylockError, Problem, WorkflowInvalidError
 from comfylock.folders import NodeTable
 from comfylock.names import shown
-from comfylock.reading import Skipped, path_below
-from comfylock.references import collect_references
+from comfylock.reading import Skipped, path_below, read_references
 from comfylock.session import Session
 from comfylock.spelling import Rewritten, Separator, is_misspelled, rewrite_workflow
-from comfylock.workflows.file import MAX_FILE_BYTES, read_workflow
+from comfylock.workflows.file import MAX_FILE_BYTES
 from comfylock.workflows.find import find_workflow_files
 from comfylock.workflows.model import NotAWorkflow
 
@@ -109,13 +108,12 @@ def fix_paths(session: Session, paths: Sequence[str], separator: Separator, mode
 def _names_in(path: Path, separator: Separator, table: NodeTable) -> int:
     """Return how many names in a media file should change, none if it cannot be read."""
     try:
-        workflow = read_workflow(path)
+        found = read_references(path, "", table)
     except ComfylockError:
         return 0
-    if isinstance(workflow, NotAWorkflow):
+    if isinstance(found, NotAWorkflow):
         return 0
-    references = collect_references(workflow, "", table)
-    return len({one.name for one in references if is_misspelled(one, separator)})
+    return len({one.name for one in found if is_misspelled(one, separator)})
 
 
 def _only_json(names: int) -> str:

@@ -9,6 +9,7 @@ modes and declarations.
 import json
 from codecs import BOM_UTF8
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,8 +38,19 @@ def read_workflow(path: Path) -> Workflow | NotAWorkflow:
         PathMissingError: there is no such file.
         WorkflowInvalidError: the file cannot be read or understood; the message names it.
     """
-    try:
+    with faults_named(path):
         return _read(path)
+
+
+@contextmanager
+def faults_named(path: Path) -> Iterator[None]:
+    """Translate what goes wrong with a workflow into an error that names its file.
+
+    Raises:
+        WorkflowInvalidError: for another that names none, and for a lack of memory.
+    """
+    try:
+        yield
     except MemoryError as error:
         raise WorkflowInvalidError(
             f"cannot read workflow {shown(str(path))}: it needs too much memory",

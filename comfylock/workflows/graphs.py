@@ -85,18 +85,19 @@ class Definition:
         inputs: names of its inputs by slot.
         fed: of these, the ones that feed a widget, in order: an instance without
             `proxyWidgets` lists its widget values by them.
+        feeders: the slot of the input that feeds a widget, by node id and widget name.
         outlets: the link behind each output slot.
     """
 
     graph: Graph
     inputs: tuple[str, ...]
     fed: tuple[str, ...]
+    feeders: Mapping[tuple[str, str], int]
     outlets: Mapping[int, str]
 
     def input_of(self, node_id: str, widget: str) -> str:
         """Return the name of the input that feeds a widget inside, empty if none does."""
-        link = self.graph.link(inlet(self.graph.nodes.get(node_id, {}), widget))
-        return self.input_at(link.origin_slot) if link and link.origin == INPUT_END else ""
+        return self.input_at(self.feeders.get((node_id, widget), -1))
 
     def input_at(self, slot: int) -> str:
         """Return the name of the input at a slot, empty if there is none."""
@@ -145,17 +146,25 @@ def _parse_definition(raw: JsonObject) -> Definition:
     graph = parse_graph(raw)
     inputs = tuple(as_text(entry.get("name")) for entry in objects(raw.get("inputs")))
     fed: set[int] = set()
+    feeders: dict[tuple[str, str], int] = {}
     outlets: dict[int, str] = {}
+    takers: dict[str, Mapping[str, JsonObject]] = {}
     for link_id, told in graph.links.items():
         link = graph.link(link_id) if _touches_an_end(told) else None
         if link is None:
             continue
-        if link.origin == INPUT_END and _feeds_a_widget(graph, link_id, link):
-            fed.add(link.origin_slot)
         if link.target == OUTPUT_END:
             outlets.setdefault(link.target_slot, link_id)
+        if link.origin == INPUT_END:
+            target = graph.nodes.get(link.target, {})
+            if link.target not in takers:
+                takers[link.target] = _slots_by_link(target)
+            slot = takers[link.target].get(link_id) or _slot_at(target, link.target_slot)
+            if is_named_widget(slot):
+                fed.add(link.origin_slot)
+                feeders.setdefault((link.target, slot_name(slot)), link.origin_slot)
     names = tuple(name for slot, name in enumerate(inputs) if slot in fed)
-    return Definition(graph, inputs, names, outlets)
+    return Definition(graph, inputs, names, feeders, outlets)
 
 
 def _touches_an_end(link: Json) -> bool:
@@ -165,10 +174,18 @@ def _touches_an_end(link: Json) -> bool:
     return True
 
 
-def _feeds_a_widget(graph: Graph, link_id: str, link: Link) -> bool:
-    slots = as_list(graph.nodes.get(link.target, {}).get("inputs"))
-    holders = (slot for slot in objects(slots) if as_id(slot.get("link")) == link_id)
-    slot = next(holders, as_object(item_at(slots, link.target_slot)))
+def _slots_by_link(node: JsonObject) -> Mapping[str, JsonObject]:
+    """Return a node's linked inputs: a link's own slot number may be out of date."""
+    slots = objects(node.get("inputs"))
+    return {as_id(slot.get("link")): slot for slot in slots if slot.get("link") is not None}
+
+
+def _slot_at(node: JsonObject, position: int) -> JsonObject:
+    return as_object(item_at(as_list(node.get("inputs")), position))
+
+
+def is_named_widget(slot: JsonObject) -> bool:
+    """Say whether an input slot says that it stands for a widget."""
     return isinstance(slot.get("widget"), dict)
 
 
@@ -198,15 +215,7 @@ def is_widget_slot(slot: JsonObject) -> bool:
     Combos are lists or ``COMBO`` and are always widgets, also in files that do not say so.
     """
     kind = slot.get("type")
-    return isinstance(slot.get("widget"), dict) or kind == "COMBO" or isinstance(kind, list)
-
-
-def inlet(node: JsonObject, name: str) -> str:
-    """Return the id of the link into the named input, empty if there is none."""
-    for slot in objects(node.get("inputs")):
-        if name in {as_text(slot.get("name")), slot_name(slot)}:
-            return as_id(slot.get("link"))
-    return ""
+    return is_named_widget(slot) or kind == "COMBO" or isinstance(kind, list)
 
 
 def first_inlet(node: JsonObject) -> str:

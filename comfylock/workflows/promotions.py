@@ -13,6 +13,7 @@ proxyWidgetMigration.ts, legacyProxyWidgetNormalization.ts.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -64,8 +65,9 @@ def promotions(
     proxies = list(_proxies(instance, definition, definitions))
     if not proxies:
         given |= _by_inputs(definition, values)
+    lone = _lone_labels(outside, proxies)
     for position, proxy in enumerate(proxies):
-        value = _from_outside(outside, proxy, proxies)
+        value = _from_outside(outside, proxy, lone.get(proxy.name, ""))
         value = item_at(values, position) if value is None else value
         if value is None:
             continue
@@ -109,11 +111,20 @@ def _entry(definition: Definition, where: str, name: str) -> str:
     return name if where == _INSTANCE_INPUT else definition.input_of(where, name)
 
 
-def _from_outside(outside: Values, proxy: _Proxy, proxies: Sequence[_Proxy]) -> Json:
+def _lone_labels(outside: Values, proxies: Sequence[_Proxy]) -> Mapping[str, str]:
+    """Return by name the labels from outside that can mean one proxy only."""
+    counts = Counter(proxy.name for proxy in proxies)
+    lone: dict[str, str] = {}
+    for label in outside:
+        name = _unprefixed(label)[1]
+        if counts[name] == 1:
+            lone.setdefault(name, label)
+    return lone
+
+
+def _from_outside(outside: Values, proxy: _Proxy, lone: str) -> Json:
     """Return the value that an outer instance holds for a proxy, ``None`` if it holds none."""
-    labels = [f"{proxy.where}: {proxy.name}", proxy.label, proxy.name]
-    if sum(other.name == proxy.name for other in proxies) == 1:
-        labels += [label for label in outside if _unprefixed(label)[1] == proxy.name]
+    labels = (f"{proxy.where}: {proxy.name}", proxy.label, proxy.name, lone)
     return next((outside[label] for label in labels if label in outside), None)
 
 

@@ -11,6 +11,8 @@ for its name in its own graph, then in those around it).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias
 
 from comfylock.names import extension
 from comfylock.workflows.graphs import (
@@ -20,9 +22,9 @@ from comfylock.workflows.graphs import (
     Graph,
     Link,
     first_inlet,
-    inlet,
     is_on,
     node_type,
+    slot_name,
     widget_values,
 )
 from comfylock.workflows.promotions import Values, promotions
@@ -51,32 +53,6 @@ _SELECTORS = frozenset(
 )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Scope:
-    """A graph at one place of the document: the root, or one instance of a subgraph or group.
-
-    Attributes:
-        prefix: path of the instance with a colon behind it, empty at the root.
-        active: the instance, and all around it, is neither muted nor bypassed.
-        lineage: what this place is inside of, so that a definition inside itself ends.
-        given: values of subgraph inputs.
-        inner: values of widgets inside, by node id and widget name.
-        forced: as `inner`, but linked from outside the instance: they come before all else.
-    """
-
-    graph: Graph
-    definitions: Mapping[str, Definition]
-    prefix: str = ""
-    active: bool = True
-    lineage: frozenset[str] = frozenset()
-    parent: "Scope | None" = None
-    instance: JsonObject = field(default_factory=dict[str, Json])
-    definition: Definition | None = None
-    given: Values = field(default_factory=dict[str, Json])
-    inner: Mapping[str, Values] = field(default_factory=dict[str, Values])
-    forced: Mapping[str, Values] = field(default_factory=dict[str, Values])
-
-
 @dataclass(frozen=True, slots=True)
 class Traced:
     """What a link brings.
@@ -92,14 +68,82 @@ class Traced:
     source: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Trails:
+    """What was found out about the links of a scope, so that nothing is followed twice.
+
+    A hostile file can lead thousands of links through one long way, or to one large node.
+
+    Attributes:
+        brought: what `trace` said of a link.
+        behind: what lies at an output, by node id and slot.
+        inside: what `enter_subgraph` said of a node.
+    """
+
+    brought: "dict[str, Traced | None]" = field(default_factory=dict[str, "Traced | None"])
+    behind: "dict[tuple[str, int], _Step]" = field(default_factory=dict[tuple[str, int], "_Step"])
+    inside: "dict[str, Scope | None]" = field(default_factory=dict[str, "Scope | None"])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scope:
+    """A graph at one place of the document: the root, or one instance of a subgraph or group.
+
+    Attributes:
+        prefix: path of the instance with a colon behind it, empty at the root.
+        active: the instance, and all around it, is neither muted nor bypassed.
+        lineage: what this place is inside of, so that a definition inside itself ends.
+        given: values of subgraph inputs.
+        inner: values of widgets inside, by node id and widget name.
+        forced: as `inner`, but linked from outside the instance: they come before all else.
+        trails: what was found out so far; not part of what the scope is.
+    """
+
+    graph: Graph
+    definitions: Mapping[str, Definition]
+    prefix: str = ""
+    active: bool = True
+    lineage: frozenset[str] = frozenset()
+    parent: "Scope | None" = None
+    instance: JsonObject = field(default_factory=dict[str, Json])
+    definition: Definition | None = None
+    given: Values = field(default_factory=dict[str, Json])
+    inner: Mapping[str, Values] = field(default_factory=dict[str, Values])
+    forced: Mapping[str, Values] = field(default_factory=dict[str, Values])
+    trails: Trails = field(default_factory=Trails)
+
+    @cached_property
+    def inlets(self) -> Mapping[str, str]:
+        """The links into the instance by the names of its inputs, empty where there is none."""
+        found: dict[str, str] = {}
+        for slot in objects(self.instance.get("inputs")):
+            for name in (as_text(slot.get("name")), slot_name(slot)):
+                found.setdefault(name, as_id(slot.get("link")))
+        return found
+
+
+#: The value at the end of a way (``None``: nothing gives one), or the next link on it.
+_Step: TypeAlias = Traced | tuple[Scope, str] | None
+
 _UNKNOWN = Traced(None)
 
 
 def enter_subgraph(outer: Scope, node_id: str, instance: JsonObject) -> Scope | None:
     """Return the inside of a subgraph instance, ``None`` for other nodes and for circles."""
+    definition = outer.definitions.get(node_type(instance))
+    if definition is None:
+        return None
+    known = outer.trails.inside
+    if node_id not in known:
+        known[node_id] = _inside(outer, node_id, instance, definition)
+    return known[node_id]
+
+
+def _inside(
+    outer: Scope, node_id: str, instance: JsonObject, definition: Definition
+) -> Scope | None:
     kind = node_type(instance)
-    definition = outer.definitions.get(kind)
-    if definition is None or kind in outer.lineage:
+    if kind in outer.lineage:
         return None
     given, inner = promotions(instance, definition, outer.definitions, outer.inner.get(node_id, {}))
     return Scope(
@@ -122,30 +166,49 @@ def trace(scope: Scope, link_id: str) -> Traced | None:
     Returns:
         ``None`` if nothing outside gives a value, so that the widget's own holds.
     """
-    here: Scope = scope
-    instead: Traced | None = None
+    way: list[tuple[Scope, str, Traced | None]] = []
+    found: Traced | None = _UNKNOWN
+    step: _Step = (scope, link_id)
     for _ in range(MAX_STEPS):
+        if not isinstance(step, tuple):
+            found = step
+            break
+        here, link_id = step
+        if link_id in here.trails.brought:
+            step = here.trails.brought[link_id]
+            continue
         link = here.graph.link(link_id)
         if link is None:
-            return _UNKNOWN
-        if link.origin == INPUT_END and here.definition is not None and here.parent is not None:
-            name = here.definition.input_at(link.origin_slot)
-            if name in here.given:
-                instead = Traced(here.given[name], promoted=True)
-            link_id = inlet(here.instance, name)
-            if link_id not in here.parent.graph.links:
-                return instead
-            here = here.parent
+            step = _UNKNOWN
             continue
+        way.append((here, link_id, _held(here, link)))
         step = _step(here, link)
-        if isinstance(step, Traced):
-            return step
-        here, link_id = step
-    return _UNKNOWN
+    for passed, passed_link, held in reversed(way):
+        found = held if found is None else found
+        passed.trails.brought[passed_link] = found
+    return found
 
 
-def _step(scope: Scope, link: Link) -> Traced | tuple[Scope, str]:
+def _held(scope: Scope, link: Link) -> Traced | None:
+    """Return the value that the instance around holds for the subgraph input a link comes from."""
+    if link.origin != INPUT_END or scope.definition is None:
+        return None
+    name = scope.definition.input_at(link.origin_slot)
+    return Traced(scope.given[name], promoted=True) if name in scope.given else None
+
+
+def _step(scope: Scope, link: Link) -> _Step:
     """Return the value at a link's origin, or the next link on the way to it."""
+    if link.origin == INPUT_END and scope.definition is not None and scope.parent is not None:
+        outer = scope.inlets.get(scope.definition.input_at(link.origin_slot), "")
+        return (scope.parent, outer) if outer in scope.parent.graph.links else None
+    known, place = scope.trails.behind, (link.origin, link.origin_slot)
+    if place not in known:
+        known[place] = _behind(scope, link)
+    return known[place]
+
+
+def _behind(scope: Scope, link: Link) -> _Step:
     node = scope.graph.nodes.get(link.origin)
     if node is None:
         return _UNKNOWN
@@ -175,7 +238,7 @@ def _is_live(node: JsonObject) -> bool:
     return is_on(node) or node_type(node) == "PrimitiveNode"
 
 
-def _set_value(scope: Scope, name: str) -> Traced | tuple[Scope, str]:
+def _set_value(scope: Scope, name: str) -> _Step:
     """Return the link into the SetNode of a name, which is in this graph or in one around it."""
     here: Scope | None = scope
     while here is not None:
@@ -185,11 +248,11 @@ def _set_value(scope: Scope, name: str) -> Traced | tuple[Scope, str]:
     return _UNKNOWN
 
 
-def _through(scope: Scope, link_id: str) -> Traced | tuple[Scope, str]:
+def _through(scope: Scope, link_id: str) -> _Step:
     return (scope, link_id) if link_id else _UNKNOWN
 
 
-def _source_value(scope: Scope, node_id: str, node: JsonObject) -> Traced | tuple[Scope, str]:
+def _source_value(scope: Scope, node_id: str, node: JsonObject) -> _Step:
     """Return the text that a node puts out, as far as it can be told from its widgets.
 
     Primitives and selectors put out their first widget. Of other nodes only this is taken: among

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from comfylock.errors import WorkflowInvalidError
 from comfylock.workflows.graphs import (
     CONTROLS,
+    is_named_widget,
     is_on,
     is_widget_slot,
     node_type,
@@ -185,7 +186,7 @@ def _widget_names(
     named = as_object(raw.get("widgets_values_named"))
     if named:
         return tuple(named) if len(named) == len(values) else ()
-    names = tuple(slot_name(slot) for slot in slots if isinstance(slot.get("widget"), dict))
+    names = tuple(slot_name(slot) for slot in slots if is_named_widget(slot))
     if names and len(names) < len(values):
         names = tuple(_with_controls(names, values))
     return names if len(names) == len(values) else ()
