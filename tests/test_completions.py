@@ -1,9 +1,13 @@
 """Completion as the shells themselves do it."""
 
 import os
+import re
+import select
 import shutil
 import subprocess
-from collections.abc import Mapping
+import termios
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,6 +60,7 @@ def said(world: World, command: list[str], variables: Mapping[str, str] | None =
 def in_bash(world: World, *words: str) -> list[str]:
     """Return what bash would offer for the last of some words."""
     typed = " ".join(f"'{word}'" for word in ("comfylock", *words))
+    line = " ".join(("comfylock", *words))
     return said(
         world,
         [
@@ -63,6 +68,7 @@ def in_bash(world: World, *words: str) -> list[str]:
             "-c",
             (
                 f'source "{script(world, "bash")}"; COMP_WORDS=({typed}); COMP_CWORD={len(words)};'
+                f' COMP_LINE="{line}"; COMP_POINT={len(line)};'
                 " compopt() { :; }; _comfylock_completion comfylock;"
                 ' printf "%s\\n" "${COMPREPLY[@]}"'
             ),
@@ -79,8 +85,94 @@ def test_bash_completes_commands_options_sites_and_references(world: World) -> N
     assert in_bash(world, "why", "loras/i") == ["loras/ink.safetensors"]
     assert in_bash(world, "pin", "loras/") == [
         "loras/ink.safetensors",
-        "loras/with space.safetensors",
+        "loras/with\\ space.safetensors",
     ]
+
+
+@pytest.mark.usefixtures("bin_dir")
+def test_bash_completes_workflows_files_and_values(world: World) -> None:
+    world.lock(pin_of(INK), workflows={"workflows/a b.json": ["loras/ink.safetensors"]})
+    assert in_bash(world, "tree", "work") == ["workflows/a\\ b.json"]
+    assert in_bash(world, "install", "--workflow", "work") == ["workflows/a\\ b.json"]
+    assert in_bash(world, "install", "--only", "loras/i") == ["loras/ink.safetensors"]
+    assert in_bash(world, "lock", "-P", "loras/i") == ["loras/ink.safetensors"]
+    for words in (
+        ["lock", "w"],
+        ["scan", "w"],
+        ["diff", "w"],
+        ["report", "-o", "w"],
+        ["init", "-w"],
+    ):
+        assert in_bash(world, *words) == [""], words  # the shell itself offers files
+
+
+#: What is typed before Tab, and the last word of the line that it makes.
+TYPED = {
+    "why loras/with": "loras/with space.safetensors",
+    "why loras/with\\ s": "loras/with space.safetensors",
+    "why 'loras/with": "loras/with space.safetensors",
+    'why "loras/do': "loras/do$(touch pwned).safetensors",
+    "why 'loras/it": "loras/it's.safetensors",
+    "why loras/it": "loras/it's.safetensors",
+    "why loras/do": "loras/do$(touch pwned).safetensors",
+    "why loras/@": "loras/@me.safetensors",
+    "why loras/@m": "loras/@me.safetensors",
+    "why loras/=": "loras/=1.safetensors",
+    "export --format=cs": "--format=csv",
+    "report --format=": "--format=",
+    "lock wor": "workflows/",
+}
+
+
+@pytest.mark.usefixtures("bin_dir")
+def test_bash_writes_every_name_as_one_word_that_runs_nothing(world: World) -> None:
+    """A real bash at a terminal makes the line, and another one reads it."""
+    names = ("with space", "do$(touch pwned)", "@me", "=1", "it's")
+    world.lock(*(pin_of(INK, f"loras/{name}.safetensors") for name in names))
+    (world.project / "workflows").mkdir()
+    with bash_at_a_terminal(world) as completed:
+        lines = {typed: completed(f"comfylock {typed}") for typed in TYPED}
+    read = {
+        typed: said(world, ["bash", "-c", f"set -- {line}\nprintf '%s\n' \"${{@: -1}}\""])
+        for typed, line in lines.items()
+    }
+    assert read == {typed: [word] for typed, word in TYPED.items()}
+    assert not (world.project / "pwned").exists()
+
+
+#: For bash: a key that prints the line as it stands, and empties it.
+_PRINT_LINE = """bind -x '"\\C-t": printf "<<%s>>" "$READLINE_LINE"; READLINE_LINE='"""
+
+
+@contextmanager
+def bash_at_a_terminal(world: World) -> Iterator[Callable[[str], str]]:
+    """Run bash with the completion, and yield what tells how it completes a line."""
+    setup = world.root / "bashrc"
+    setup.write_text(f"source '{script(world, 'bash')}'\n{_PRINT_LINE}\n")
+    main, side = os.openpty()
+    termios.tcsetwinsize(side, (24, 400))
+    process = subprocess.Popen(
+        ["bash", "--noprofile", "--rcfile", str(setup), "-i"],
+        cwd=world.project, env=world.environment | {"TERM": "dumb"},
+        stdin=side, stdout=side, stderr=side, start_new_session=True,
+    )  # fmt: skip
+    os.close(side)
+
+    def completed(typed: str) -> str:
+        os.write(main, f"{typed}\t\x14".encode())
+        heard = ""
+        while (found := re.search("<<(.*?)>>", heard)) is None:
+            ready, _, _ = select.select([main], [], [], 20)
+            assert ready, heard
+            heard += os.read(main, 4096).decode("utf-8", "replace")
+        return found[1].rstrip()
+
+    try:
+        yield completed
+    finally:
+        process.kill()
+        process.wait()
+        os.close(main)
 
 
 @pytest.mark.usefixtures("bin_dir")

@@ -2,7 +2,7 @@
 
 import click
 
-from comfylock.cli.completing import complete_refs
+from comfylock.cli.completing import complete_files, complete_refs, complete_workflows
 from comfylock.cli.options import (
     global_options,
     json_option,
@@ -14,7 +14,7 @@ from comfylock.cli.output import finish, given, open_session
 
 
 @click.command()
-@click.argument("paths", nargs=-1)
+@click.argument("paths", nargs=-1, shell_complete=complete_files)
 @object_info_option
 @json_option
 @global_options(with_variables=False)
@@ -75,7 +75,7 @@ def why(ref: str, refresh: bool, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("workflow", required=False)
+@click.argument("workflow", required=False, shell_complete=complete_workflows)
 @json_option
 @global_options(with_variables=False)
 def tree(workflow: str | None, as_json: bool) -> int:

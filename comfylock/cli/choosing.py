@@ -2,14 +2,14 @@
 
 import click
 
-from comfylock.cli.completing import complete_refs
+from comfylock.cli.completing import complete_files, complete_refs
 from comfylock.cli.options import global_options, json_option, option, refresh_option
 from comfylock.cli.output import finish, open_session
 
 
 @click.command()
 @click.argument("ref", shell_complete=complete_refs)
-@click.argument("spec")
+@click.argument("spec", shell_complete=complete_files)
 @option("--sha256", metavar="HEX", help="The hash that goes with a plain https address.")
 @refresh_option
 @json_option

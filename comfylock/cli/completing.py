@@ -6,16 +6,60 @@ be quick and silent, so whatever goes wrong completes nothing.
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from comfylock.cli.options import global_options, kept_options
+
+if TYPE_CHECKING:
+    from comfylock.lockfile.model import Lock
 
 #: Enough for a list on a terminal.
 _MOST_REFS = 500
 
 _VARIABLE = "_COMFYLOCK_COMPLETE"
+
+# Click's own script inserts names as they are, and bash then runs what stands in `$(…)`. Here they
+# are quoted, in the quotes that are open. Bash divides words at = : and @ too, which names may
+# hold, and replaces what stands behind = and :, but @ with what stands behind it.
+_BASH = r"""
+_comfylock_completion() {
+    local IFS=$'\n' line=${COMP_LINE:0:COMP_POINT} type value word
+    local words=() last=-1 current=${COMP_WORDS[COMP_CWORD]}
+    for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
+        if ((last >= 0)) && [[ $line != [[:blank:]]* ]]; then
+            words[last]+=$word
+        else
+            words[++last]=$word
+        fi
+        line=${line#*"$word"}
+    done
+    local before=${words[last]}
+    [[ $current == [=:] ]] || before=${before%"$current"}
+    before=${before%@}
+    COMPREPLY=()
+    while IFS=, read -r type value; do
+        case $type in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            plain)
+                case ${words[last]} in
+                    \'*) value=${value//\'/\'\\\'\'} ;;
+                    \"*)
+                        for word in \\ \" \$ \`; do value=${value//"$word"/\\$word}; done ;;
+                    *) printf -v value %q "$value" ;;
+                esac
+                COMPREPLY+=("${value#"$before"}")
+                ;;
+        esac
+    done < <(COMP_WORDS="${words[*]}" COMP_CWORD=$last \
+        _COMFYLOCK_COMPLETE=bash_complete comfylock 2>/dev/null)
+}
+complete -o nosort -F _comfylock_completion comfylock 2>/dev/null ||
+    complete -F _comfylock_completion comfylock
+""".lstrip()
 
 # Click has no script for PowerShell; its answer to zsh holds what is needed, three lines a word.
 _POWERSHELL = """\
@@ -60,8 +104,9 @@ def completions(shell: str) -> int:
     fish:        comfylock completions fish > ~/.config/fish/completions/comfylock.fish
     powershell:  comfylock completions powershell >> $PROFILE
     """  # noqa: D301 - click leaves the block after \b as it is
-    if shell == "powershell":
-        click.echo(_POWERSHELL, nl=False)
+    own = {"bash": _BASH, "powershell": _POWERSHELL}
+    if shell in own:
+        click.echo(own[shell], nl=False)
         return 0
     from click.shell_completion import get_completion_class
 
@@ -83,24 +128,44 @@ def complete_sites(context: click.Context, parameter: click.Parameter, text: str
     return [str(site) for site in Site if site.startswith(text)]
 
 
-def complete_refs(context: click.Context, parameter: click.Parameter, text: str) -> list[str]:
-    """Return the keys of comfy.lock that begin with a text; none where there is no lock."""
-    from comfylock.errors import CannotWorkError
+def complete_files(
+    context: click.Context, parameter: click.Parameter, text: str
+) -> list[CompletionItem]:
+    """Return the word by which shells offer files; an argument of any text offers nothing."""
+    del context, parameter
+    return [CompletionItem(text, type="file")]
 
+
+def complete_workflows(
+    context: click.Context, parameter: click.Parameter, text: str
+) -> list[CompletionItem]:
+    """Return the workflows of comfy.lock that begin with a text; files where there is no lock."""
+    lock = _lock(context)
+    if lock is None:
+        return complete_files(context, parameter, text)
+    return [CompletionItem(path) for path in sorted(lock.workflows) if path.startswith(text)]
+
+
+def complete_refs(context: click.Context, parameter: click.Parameter, text: str) -> list[str]:
+    """Return the keys of comfy.lock, pinned or not, that begin with a text."""
     del parameter
-    try:
-        refs = _refs(kept_options(context))
-    except (CannotWorkError, OSError):
+    lock = _lock(context)
+    if lock is None:
         return []
+    unresolved = (ref for entry in lock.workflows.values() for ref in entry.unresolved)
+    refs = sorted({*lock.models, *unresolved})
     return [ref for ref in refs if ref.startswith(text)][:_MOST_REFS]
 
 
-def _refs(given: dict[str, Any]) -> list[str]:
-    """Return the keys of comfy.lock, pinned or not."""
+def _lock(context: click.Context) -> "Lock | None":
+    """Return the lock that the options so far name; ``None`` where none can be read."""
+    from comfylock.errors import CannotWorkError
     from comfylock.lockfile.file import read_lock
     from comfylock.places import find_lock
 
+    given = kept_options(context)
     directory = Path(os.path.abspath(given.get("directory", Path())))  # noqa: PTH100 - keeps links
-    lock = read_lock(find_lock(directory, given.get("lockfile")))
-    unresolved = (ref for entry in lock.workflows.values() for ref in entry.unresolved)
-    return sorted({*lock.models, *unresolved})
+    try:
+        return read_lock(find_lock(directory, given.get("lockfile")))
+    except (CannotWorkError, OSError):
+        return None

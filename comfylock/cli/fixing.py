@@ -4,12 +4,13 @@ import os
 
 import click
 
+from comfylock.cli.completing import complete_files
 from comfylock.cli.options import global_options, json_option, option
 from comfylock.cli.output import finish, given, open_session
 
 
 @click.command("fix-paths")
-@click.argument("paths", nargs=-1)
+@click.argument("paths", nargs=-1, shell_complete=complete_files)
 @option("--dry-run", is_flag=True, help="Write nothing; show what would change.")
 @option("--check", is_flag=True, help="Write nothing; exit with 1 if something would change.")
 @json_option

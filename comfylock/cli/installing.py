@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from comfylock.cli.completing import complete_refs, complete_workflows
 from comfylock.cli.options import global_options, json_option, option
 from comfylock.cli.output import close_reporter, finish, given, open_session
 from comfylock.cli.removing import review_removals
@@ -21,8 +22,19 @@ if TYPE_CHECKING:
 @option("--dry-run", is_flag=True, help="Change nothing; show the plan.")
 @option("--locked", is_flag=True, help="Fail if comfy.lock is stale.")
 @option("--frozen", is_flag=True, help="Do not look at the workflows.")
-@option("--workflow", multiple=True, help="Only what this workflow needs; repeatable.")
-@option("--only", multiple=True, metavar="GLOB", help="Only keys such as 'loras/*'; repeatable.")
+@option(
+    "--workflow",
+    multiple=True,
+    shell_complete=complete_workflows,
+    help="Only what this workflow needs; repeatable.",
+)
+@option(
+    "--only",
+    multiple=True,
+    metavar="GLOB",
+    shell_complete=complete_refs,
+    help="Only keys such as 'loras/*'; repeatable.",
+)
 @option("--replace", is_flag=True, help="Move other files in a model's place aside.")
 @option("--prune", is_flag=True, help="Remove what comfylock placed and no lock wants any more.")
 @option("-y", "--yes", is_flag=True, help="Agree to what --prune removes.")

@@ -2,7 +2,7 @@
 
 import click
 
-from comfylock.cli.completing import complete_refs
+from comfylock.cli.completing import complete_files, complete_refs
 from comfylock.cli.options import (
     global_options,
     json_option,
@@ -15,7 +15,7 @@ from comfylock.cli.prompting import Questions, may_ask
 
 
 @click.command()
-@click.argument("paths", nargs=-1)
+@click.argument("paths", nargs=-1, shell_complete=complete_files)
 @option("--check", is_flag=True, help="Write nothing; say whether comfy.lock is stale.")
 @option("--dry-run", is_flag=True, help="Write nothing; show what would change.")
 @option("-U", "--upgrade", is_flag=True, help="Take newer versions of the same models.")
@@ -24,6 +24,7 @@ from comfylock.cli.prompting import Questions, may_ask
     "--upgrade-model",
     multiple=True,
     metavar="REF[=VERSION]",
+    shell_complete=complete_refs,
     help="Take a newer version of this model, or this one; ask again if unresolved; repeatable.",
 )
 @option("--rebuild", is_flag=True, help="Ignore the old comfy.lock and ask anew.")

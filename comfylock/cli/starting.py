@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from comfylock.cli.completing import complete_files
 from comfylock.cli.options import global_options, json_option, option
 from comfylock.cli.output import finish, given, open_session
 
@@ -13,6 +14,7 @@ from comfylock.cli.output import finish, given, open_session
     "--workflows",
     multiple=True,
     metavar="PATH",
+    shell_complete=complete_files,
     help="Files, folders or globs of workflows; repeatable.  [default: workflows, if it is there]",
 )
 @json_option

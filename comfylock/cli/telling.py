@@ -5,15 +5,22 @@ from pathlib import Path
 
 import click
 
+from comfylock.cli.completing import complete_files
 from comfylock.cli.options import global_options, json_option, option
 from comfylock.cli.output import finish, open_session
 
-_output_option = option("-o", "--output", metavar="FILE", help="Write to FILE, not to stdout.")
+_output_option = option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=complete_files,
+    help="Write to FILE, not to stdout.",
+)
 
 
 @click.command()
-@click.argument("old", required=False)
-@click.argument("new", required=False)
+@click.argument("old", required=False, shell_complete=complete_files)
+@click.argument("new", required=False, shell_complete=complete_files)
 @option(
     "--format",
     "form",
