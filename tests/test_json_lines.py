@@ -5,17 +5,41 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
 
 from comfylock.events import Advanced, Finished, Noted, Planned, Started, Stepped, Warned
 from comfylock.report.json_lines import JsonLines
 from tests.standin.faults import Fault
+from tests.tools.schemas import FOLDER, lines_schema
 from tests.world import INK, PAPER, Ran, World, bytes_of, on_file, pin_of
 
 INK_KEY, PAPER_KEY = "loras/ink.safetensors", "loras/paper.safetensors"
 
 
+SCHEMAS = (
+    lines_schema(closed=True),
+    json.loads((FOLDER / "install-lines.json").read_text("utf-8")),
+)
+
+
 def parsed(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines()]
+    """Return the lines, each of which must be what the schema says, closed and as published."""
+    lines: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
+    for line in lines:
+        for schema in SCHEMAS:
+            Draft202012Validator(schema).validate(line)
+    return lines
+
+
+def test_the_schema_is_one_and_would_notice_a_slip() -> None:
+    good = {"type": "warning", "elapsed_ms": 1, "message": "x"}
+    for schema in SCHEMAS:
+        Draft202012Validator.check_schema(schema)
+    assert parsed(json.dumps(good)) == [good]
+    for bad in ({"elapsed_ms": "1"}, {"message": None}, {"type": "summary"}, {"more": 1}):
+        with pytest.raises(ValidationError):
+            parsed(json.dumps(good | bad))
 
 
 def lines_of(ran: Ran, kind: str) -> list[dict[str, Any]]:
@@ -130,6 +154,17 @@ def test_progress_comes_at_most_once_a_second_per_model() -> None:
         told = [line for line in lines if line["type"] == "progress" and line["ref"] == ref]
         assert [line["done_bytes"] for line in told] == [200, 300, 400]
         assert {line["total_bytes"] for line in told} == {1000}
+
+
+def test_a_removal_has_its_lines(world: World) -> None:
+    world.lock(pin_of(INK))
+    world.here("install")
+    world.lock(pin_of(PAPER))
+    ran = world.here("install", "--json-lines", "--prune", "--yes")
+    assert [(line["ref"], line["act"]) for line in lines_of(ran, "complete")][-1] == (
+        INK_KEY,
+        "remove",
+    )
 
 
 def test_what_does_not_concern_a_model_is_a_warning_or_a_note() -> None:

@@ -2,7 +2,8 @@
 
 Each object has ``type`` and ``elapsed_ms``, milliseconds since the command began. Sizes are bytes;
 ``ref`` is the model's key, ``alias`` the spelling where a line is about one, else null. Readers
-pass over types and fields that they do not know. In order:
+pass over types and fields that they do not know; `documents/lines.py` has the types of all
+fields, and docs/schemas/install-lines.json is made from it. In order:
 
     version   ``schema``, ``comfylock``: always the first line
     plan      ``models``, ``bytes`` to fetch, ``plan``: the same entries as of ``install --json``

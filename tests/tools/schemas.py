@@ -16,6 +16,7 @@ from types import NoneType, UnionType
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from comfylock.report.documents.commands import DOCUMENTS
+from comfylock.report.documents.lines import LINES
 from comfylock.report.documents.pins import Head, PinFields
 from comfylock.report.page import SCHEMA
 
@@ -26,6 +27,12 @@ _PLAIN: Final = {str: "string", int: "integer", bool: "boolean", NoneType: "null
 _OPEN: Final = (PinFields,)
 
 Schema = dict[str, Any]
+
+_LINES_FILE: Final = "install-lines.json"
+_ELAPSED: Final[Schema] = {
+    "type": "integer",
+    "description": "Milliseconds since the command began.",
+}
 
 
 def schema_of(command: str, *, closed: bool = False) -> Schema:
@@ -58,6 +65,30 @@ def schema_of(command: str, *, closed: bool = False) -> Schema:
     if closed:
         document["additionalProperties"] = False
     return document | {"$defs": dict(sorted(definitions.items()))}
+
+
+def lines_schema(*, closed: bool = False) -> Schema:
+    """Return the JSON Schema of one line of `install --json-lines`."""
+    definitions: dict[str, Schema] = {}
+    kinds = [_line(kind, definitions, closed=closed) for kind in LINES]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "comfylock install --json-lines",
+        "description": "One line of what an install prints. Readers pass over types and fields "
+        "that they do not know.",
+        "oneOf": kinds,
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _line(kind: str, definitions: dict[str, Schema], *, closed: bool) -> Schema:
+    body = _object(LINES[kind], definitions, closed=closed)
+    head: Schema = {"type": {"const": kind}, "elapsed_ms": _ELAPSED}
+    fixed: Schema = {"schema": {"const": SCHEMA}} if kind == "version" else {}
+    return body | {
+        "properties": head | body["properties"] | fixed,
+        "required": [*head, *body["required"]],
+    }
 
 
 def _object(kind: Any, definitions: dict[str, Schema], *, closed: bool) -> Schema:
@@ -98,10 +129,9 @@ def _value(hint: Any, definitions: dict[str, Schema], *, closed: bool) -> Schema
 
 def rendered() -> dict[str, str]:
     """Return the text of every schema by its file's name."""
-    return {
-        f"{command.replace(' ', '-')}.json": f"{json.dumps(schema_of(command), indent=2)}\n"
-        for command in DOCUMENTS
-    }
+    schemas = {f"{command.replace(' ', '-')}.json": schema_of(command) for command in DOCUMENTS}
+    schemas[_LINES_FILE] = lines_schema()
+    return {name: f"{json.dumps(schema, indent=2)}\n" for name, schema in schemas.items()}
 
 
 def differences() -> Iterator[str]:
