@@ -1,8 +1,9 @@
 """The documents of `--json`: each command prints what its schema describes, and nothing else."""
 
+import io
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from jsonschema.exceptions import best_match
 from comfylock.report.documents.commands import DOCUMENTS
 from tests import shop
 from tests.standin.server import Standin
+from tests.test_wording import complaint
 from tests.tools.command_docs import commands
 from tests.tools.schemas import FOLDER, differences, schema_of
 from tests.world import Ran, World
@@ -120,6 +122,82 @@ def test_every_command_prints_what_its_schema_says(market: World) -> None:
     faults += [fault for fault in [problem_with(document)] if fault is not None]
     assert faults == []
     assert seen | {document["command"]} == set(DOCUMENTS)
+
+
+#: What is typed for each command where it needs more than its name.
+TYPED = {
+    "lock": "lock workflows", "search": "search ink", "pin": "pin loras/ink civitai:11",
+    "unpin": "unpin loras/ink", "ignore": "ignore loras/ink", "why": "why loras/ink",
+    "diff": "diff comfy.lock comfy.lock", "report": "report -o r.html", "export": "export -o x.sh",
+    "auth login": "auth login - --offline",
+}  # fmt: skip
+
+
+def _broken_lock(world: World) -> None:
+    world.lock_path.write_text('version = 1\n[model."loras/x"]\nsize = 0\n')
+
+
+def _conflict(world: World) -> None:
+    world.lock_path.write_text("<<<<<<< ours\nversion = 1\n=======\n>>>>>>> theirs\n")
+
+
+def _newer_lock(world: World) -> None:
+    world.lock_path.write_text("version = 99\n")
+
+
+def _broken_settings(world: World) -> None:
+    config = world.root / "config" / "config.toml"
+    config.parent.mkdir()
+    config.write_text("jobbs = 1\n")
+
+
+def _broken_project(world: World) -> None:
+    (world.project / "comfylock.toml").write_text("[lokc]\n")
+
+
+def _offline(world: World) -> None:
+    world.environment["COMFYLOCK_OFFLINE"] = "1"
+
+
+def _no_models_folder(world: World) -> None:
+    world.environment["COMFYLOCK_MODELS_DIR"] = str(world.root / "no\x1bwhere")
+
+
+def _bad_key(world: World) -> None:
+    world.environment["CIVITAI_TOKEN"] = "\u201ckey\u201d"
+
+
+TROUBLES = (
+    _broken_lock, _conflict, _newer_lock, _broken_settings, _broken_project, _offline,
+    _no_models_folder, _bad_key,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__.strip("_"))
+def test_a_command_in_trouble_prints_one_document_that_its_schema_knows(
+    market: World, trouble: Callable[[World], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever happens; and every hint has the form that all hints have."""
+    trouble(market)
+    monkeypatch.setattr("sys.stdin", io.StringIO(KEY))
+    faults: list[str] = []
+    for command in DOCUMENTS:
+        ran = market.here(*TYPED.get(command, command).split(), "--json")
+        document = ran.document
+        found = [problem_with(document)]
+        found += [complaint(error["hint"] or "Well") for error in document["errors"]]
+        found += [] if document["command"] == command else [f"called {document['command']}"]
+        found += [] if document["ok"] is (ran.code == 0) else [f"ok with exit code {ran.code}"]
+        found += [] if "Traceback" not in ran.err else ["a traceback"]
+        faults += [f"{command}: {fault}" for fault in found if fault is not None]
+    assert faults == []
+
+
+def test_a_slip_on_the_command_line_is_a_document_too(market: World) -> None:
+    for command in DOCUMENTS:
+        ran = market.here(*command.split(), "--json", "--nonsense")
+        assert (ran.code, ran.document["errors"][0]["slug"]) == (2, "usage")
+        assert (ran.document["command"], problem_with(ran.document)) == (command, None)
 
 
 def test_every_command_with_json_has_a_schema() -> None:
