@@ -1,12 +1,14 @@
 """The pages in docs say what the code does."""
 
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
@@ -166,6 +168,39 @@ def test_a_slip_in_a_command_line_would_be_noticed() -> None:
     shown = "comfylock install --frozn\ncomfylock lokc --check # `comfylock auth login --all`"
     found = [fault for words in command_lines(shown) for fault in unknown_in(words)]
     assert found == ["install --frozn", "lokc", "lokc --check", "auth --all"]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != command_docs.PAGE], ids=ids)
+def test_what_a_page_says_to_type_can_be_typed(page: Path) -> None:
+    """Each line of a code block: options, values and the number of arguments."""
+    text = page.read_text("utf-8")
+    faults = [
+        f"{line}: {fault}"
+        for line in re.findall(r"^(?: {4}|\$ )?(comfylock .*)$", text, re.MULTILINE)
+        if (fault := slip_in(shlex.split(line, comments=True)[1:]))
+    ]
+    assert faults == []
+
+
+def slip_in(words: list[str]) -> str | None:
+    """Return what click would say of a command line; nothing is run."""
+    command: click.Command = comfylock
+    try:
+        while isinstance(command, click.Group):
+            name, found, words = command.resolve_command(click.Context(command), words)
+            assert found is not None
+            command = found
+        command.make_context(name, words)
+    except click.UsageError as error:
+        return error.format_message()
+    return None
+
+
+def test_a_line_that_cannot_be_typed_would_be_noticed() -> None:
+    assert slip_in(["install", "--jobs", "many"])
+    assert slip_in(["pin", "loras/ink"])
+    assert slip_in(["auth", "lgoin"])
+    assert slip_in(["search", "neon", "glow", "--limit", "5"]) is None
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)

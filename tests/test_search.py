@@ -91,6 +91,10 @@ def test_a_type_and_a_limit_narrow_the_answer(world):
     assert "2 more with --limit" in world.here("search", "ink wash", "--limit", "2").err
 
 
+def test_words_need_no_quotes(world):
+    assert found(world, "ink", "wash") == found(world, "ink wash")
+
+
 def test_nothing_found_is_a_no(world):
     ran = world.here("search", "nothing of that kind")
     assert ran.code == 1

@@ -33,7 +33,7 @@ def scan(paths: tuple[str, ...], object_info: str | None, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("text")
+@click.argument("text", nargs=-1, required=True)
 @option("--type", "types", multiple=True, metavar="TYPE", help="Only LORA, Checkpoint, …")
 @option(
     "--limit", type=click.IntRange(1, 1000), default=20, help="The most to show.  [default: 20]"
@@ -41,8 +41,12 @@ def scan(paths: tuple[str, ...], object_info: str | None, as_json: bool) -> int:
 @refresh_option
 @json_option
 @global_options(with_variables=False)
-def search(text: str, types: tuple[str, ...], limit: int, refresh: bool, as_json: bool) -> int:
+def search(
+    text: tuple[str, ...], types: tuple[str, ...], limit: int, refresh: bool, as_json: bool
+) -> int:
     """Look for files on Civitai: by name, hash of any kind, address, AIR, or words.
+
+    Several words need no quotes.
 
     Each line begins with what `comfylock pin` takes. Exit code 1: nothing is found.
     """
@@ -50,7 +54,7 @@ def search(text: str, types: tuple[str, ...], limit: int, refresh: bool, as_json
     from comfylock.report.search import search_page
 
     with open_session(refresh=refresh) as session:
-        page = search_page(search_hub(session, text, types, limit))
+        page = search_page(search_hub(session, " ".join(text), types, limit))
     return finish("search", page, session, as_json=as_json)
 
 

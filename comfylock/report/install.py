@@ -259,7 +259,8 @@ def _outcome_line(outcome: Outcome) -> str:
     ref, alias = split_alias(outcome.ref)
     name = f"{shown(ref)}  as {shown(alias)}" if alias else shown(ref)
     if outcome.problem is not None:
-        return f"! {name}  {outcome.action} {outcome.status}: {outcome.problem.slug}"
+        what = "blocked" if outcome.action == "blocked" else f"{outcome.action} {outcome.status}"
+        return f"! {name}  {what}: {outcome.problem.slug}"
     signs = {"link": "=", "download": "+", "replace": "*", "remove": "-"}
     words = {"link": "linked", "download": "downloaded and verified", "replace": "replaced"}
     words |= {"remove": "removed"}
