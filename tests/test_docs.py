@@ -17,7 +17,12 @@ from comfylock.cli.main import comfylock, run
 from comfylock.errors import LockInvalidError
 from comfylock.lockfile.file import MAX_LOCK_BYTES, parse_lock
 from comfylock.lockfile.model import FORMATS, Evidence, lock_from_dict
-from comfylock.lockfile.sources import MAX_URL_CHARACTERS, SOURCE_TYPES
+from comfylock.lockfile.sources import (
+    MAX_URL_CHARACTERS,
+    SECRET_PARAMETERS,
+    SECRET_PREFIXES,
+    SOURCE_TYPES,
+)
 from comfylock.lockfile.text import render_lock
 from comfylock.toml import MAX_KEY_PARTS, MAX_NESTING
 from comfylock.workflows.find import WORKFLOW_SUFFIXES
@@ -88,6 +93,7 @@ def test_limits_and_lists_of_the_format_are_those_of_the_code() -> None:
         f"at most {MAX_URL_CHARACTERS} characters",
         *(f"`{one}`" for one in (*FORMATS, *SOURCE_TYPES, *Evidence, *names.MODEL_EXTENSIONS)),
         *(f"`{one}`" for pair in names.LEGACY_FOLDERS.items() for one in pair),
+        *(f"`{one}`" for one in (*SECRET_PARAMETERS, *SECRET_PREFIXES)),
     ]
     flat = " ".join(FORMAT.split())
     assert [text for text in stated if text not in flat] == []
@@ -232,6 +238,12 @@ def test_yaml_on_a_page_can_be_read() -> None:
     found = blocks((DOCS / "ci.md").read_text("utf-8"), "yaml")
     assert len(found) > 1
     assert all(yaml.safe_load(block) for block in found)
+
+
+def test_contributing_tells_every_target_of_make() -> None:
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert [one for one in targets if f"| `make {one}` |" not in text] == []
 
 
 def test_every_command_answers_help(capsys: pytest.CaptureFixture[str]) -> None:

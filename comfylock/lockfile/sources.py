@@ -17,6 +17,7 @@ from comfylock.artifacts import (
     VersionId,
 )
 from comfylock.hubs import is_loopback
+from comfylock.names import shown
 from comfylock.toml import Table, excerpt
 
 SOURCE_TYPES = ("civitai", "huggingface", "url")
@@ -31,14 +32,14 @@ _REPO = re.compile(
     r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})?"
 )
 _REVISION = re.compile(r"[0-9a-f]{40}")
-_SECRET_PARAMETERS = frozenset(
+SECRET_PARAMETERS = frozenset(
     {
         "access_token", "accesstoken", "api-key", "api_key", "apikey", "auth", "authorization",
         "awsaccesskeyid", "hf_token", "jwt", "key-pair-id", "passwd", "password", "policy",
         "secret", "sig", "signature", "token",
     }
 )  # fmt: skip
-_SECRET_PREFIXES = ("x-amz-", "x-goog-", "x-ms-")
+SECRET_PREFIXES = ("x-amz-", "x-goog-", "x-ms-")
 MAX_URL_CHARACTERS = 2_048
 
 
@@ -96,7 +97,7 @@ def _huggingface(table: Table) -> Source:
         raise table.unexpected("repo", "a repository such as owner/name")
     if not _REVISION.fullmatch(revision):
         raise table.unexpected("revision", "the 40 lower-case hex digits of a commit")
-    if not file.isprintable() or any(part in {"", ".", ".."} for part in file.split("/")):
+    if shown(file) != file or any(part in {"", ".", ".."} for part in file.split("/")):
         raise table.unexpected("file", "a path inside the repository")
     return HuggingFaceSource(repo=repo, revision=revision, file=file)
 
@@ -119,7 +120,7 @@ def url_complaint(url: str) -> str | None:
     """
     if len(url) > MAX_URL_CHARACTERS:
         return f"the address is longer than {MAX_URL_CHARACTERS} characters"
-    if not url.isprintable() or " " in url or "\\" in url:
+    if shown(url) != url or " " in url or "\\" in url:
         return "the address holds a control character, a blank or a backslash"
     return _parts_complaint(url)
 
@@ -146,6 +147,6 @@ def _query_complaint(query: str) -> str | None:
         return "the address has a query that cannot be understood"
     for name, _ in pairs:
         plain = name.strip().casefold()
-        if plain in _SECRET_PARAMETERS or plain.startswith(_SECRET_PREFIXES):
+        if plain in SECRET_PARAMETERS or plain.startswith(SECRET_PREFIXES):
             return f"the query holds a key or signature ({excerpt(name)})"
     return None
