@@ -22,6 +22,8 @@ from comfylock.lockfile.model import (
     Pin,
     WorkflowEntry,
 )
+from comfylock.lockfile.sources import read_source
+from comfylock.toml import Table, TomlError
 
 SHA = "0123456789abcdef" * 4
 BLAKE = "fedcba9876543210" * 4
@@ -384,3 +386,12 @@ def test_warnings_are_no_part_of_the_value():
 def test_unresolved_names_are_recorded_as_they_may_be_printed():
     entry = WorkflowEntry(path="a.json", models=(), unresolved=("loras/\x1b[2J",))
     assert entry.unresolved == ("loras/\\x1b[2J",)
+
+
+def test_whether_a_character_may_stand_in_a_source_depends_on_no_unicode_version():
+    """U+0378 belongs to nothing yet, and a later Python may know what it is."""
+    table = Table({"type": "url", "url": "https://example.org/a\u0378"}, "model.x.sources[0]")
+    assert read_source(table)[0] == UrlSource(url="https://example.org/a\u0378")
+    hidden = Table({"type": "url", "url": "https://example.org/a\u202e"}, "model.x.sources[0]")
+    with pytest.raises(TomlError):
+        read_source(hidden)
