@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from comfylock.errors import ConfigInvalidError
 from comfylock.hubs import CIVITAI_URL, HUGGINGFACE_URL, Hub, Secret, checked_base
-from comfylock.names import canonical_folder, normalised_name
+from comfylock.names import canonical_folder, normalised_name, shown
 from comfylock.settings import SETTING_KEYS, Choices, read_choices, said
 from comfylock.toml import Table, TomlError, excerpt, parse_toml
 
@@ -130,14 +130,14 @@ def _read(path: Path, build: Callable[[Table], _T]) -> _T:
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ConfigInvalidError(f"{path} has more than {MAX_CONFIG_BYTES} bytes")
+            raise ConfigInvalidError(f"{shown(str(path))} has more than {MAX_CONFIG_BYTES} bytes")
         return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError as error:
-        raise ConfigInvalidError(f"{path}: the text is not UTF-8") from error
+        raise ConfigInvalidError(f"{shown(str(path))}: the text is not UTF-8") from error
     except OSError as error:
-        raise ConfigInvalidError(f"{path} cannot be read: {error.strerror}") from error
+        raise ConfigInvalidError(f"{shown(str(path))} cannot be read: {error.strerror}") from error
 
 
 def _project_config(top: Table) -> ProjectConfig:

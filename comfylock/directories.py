@@ -265,14 +265,14 @@ def read_extra_model_paths(path: Path) -> tuple[ExtraPath, ...]:
         return ()
     if not isinstance(sections, dict):
         raise ConfigInvalidError(
-            f"{path}: expected sections such as comfyui:, found a list or text"
+            f"{shown(str(path))}: expected sections such as comfyui:, found a list or text"
         )
     home = Path(os.path.abspath(path)).parent  # noqa: PTH100 - links stay as they are
     return tuple(
         extra
         for name, section in cast("dict[object, object]", sections).items()
         if section is not None
-        for extra in _section(section, f"{path}: {shown(str(name))}", home)
+        for extra in _section(section, f"{shown(str(path))}: {shown(str(name))}", home)
     )
 
 
@@ -311,14 +311,14 @@ def _text_value(value: object, place: str) -> str:
 def _yaml_text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_YAML_BYTES:
-            raise ConfigInvalidError(f"{path} has more than {MAX_YAML_BYTES} bytes")
+            raise ConfigInvalidError(f"{shown(str(path))} has more than {MAX_YAML_BYTES} bytes")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise PathMissingError(f"there is no file {path}") from error
+        raise PathMissingError(f"there is no file {shown(str(path))}") from error
     except UnicodeDecodeError as error:
-        raise ConfigInvalidError(f"{path}: the text is not UTF-8") from error
+        raise ConfigInvalidError(f"{shown(str(path))}: the text is not UTF-8") from error
     except OSError as error:
-        raise ConfigInvalidError(f"{path} cannot be read: {error.strerror}") from error
+        raise ConfigInvalidError(f"{shown(str(path))} cannot be read: {error.strerror}") from error
 
 
 def _parse_yaml(text: str, path: Path) -> object:
@@ -330,9 +330,9 @@ def _parse_yaml(text: str, path: Path) -> object:
     except yaml.YAMLError as error:
         mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
         line = f"line {mark.line + 1}: " if mark else ""
-        raise ConfigInvalidError(f"{path}: {line}the text is not valid YAML") from error
+        raise ConfigInvalidError(f"{shown(str(path))}: {line}the text is not valid YAML") from error
     except ValueError as error:  # such as a date that no calendar has
-        raise ConfigInvalidError(f"{path}: a value cannot be read: {error}") from error
+        raise ConfigInvalidError(f"{shown(str(path))}: a value cannot be read: {error}") from error
 
 
 def _refuse_bombs(text: str, path: Path) -> None:
@@ -344,4 +344,4 @@ def _refuse_bombs(text: str, path: Path) -> None:
         depth -= isinstance(event, yaml.CollectionEndEvent)
         aliases += isinstance(event, yaml.AliasEvent)
         if depth > _MAX_YAML_DEPTH or aliases > _MAX_YAML_ALIASES:
-            raise ConfigInvalidError(f"{path}: nested too deeply, or too many aliases")
+            raise ConfigInvalidError(f"{shown(str(path))}: nested too deeply, or too many aliases")

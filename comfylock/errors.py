@@ -10,6 +10,7 @@
     │   ├── LockConflictError            lock-conflict
     │   ├── LockVersionError             lock-version
     │   ├── ModelsDirMissingError        models-dir-missing
+    │   ├── OutputError                  disk-error
     │   └── BusyError                    busy
     ├── AnswerIsNoError        exit 1    the answer is no
     │   ├── LockStaleError               lock-stale
@@ -69,15 +70,17 @@ class ComfylockError(Exception):
     Attributes:
         slug: stable name of the kind of fault, for text, JSON and scripts.
         exit_code: what the process ends with when this error stops the whole command.
+        next_step: the hint of an error that is raised without one of its own.
     """
 
     slug: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
+    next_step: ClassVar[str] = ""
 
     def __init__(self, message: str, *, hint: str | None = None, ref: str | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.next_step or None
         self.ref = ref
 
     def problem(self, ref: str | None = None) -> Problem:
@@ -95,18 +98,21 @@ class UsageError(CannotWorkError):
     """The command line asks for something that makes no sense."""
 
     slug = "usage"
+    next_step = "Run the command with `--help` to see what it takes"
 
 
 class PathMissingError(CannotWorkError):
     """A path that the user named is not there."""
 
     slug = "path-missing"
+    next_step = "Check the path"
 
 
 class ConfigInvalidError(CannotWorkError):
     """A settings file or variable cannot be understood."""
 
     slug = "config-invalid"
+    next_step = "Correct it there; `comfylock doctor` shows the settings that count"
 
 
 class LockMissingError(CannotWorkError):
@@ -119,12 +125,17 @@ class LockInvalidError(CannotWorkError):
     """comfy.lock breaks its format; the message names the path inside the file."""
 
     slug = "lock-invalid"
+    next_step = (
+        "Take the file from version control, or run `comfylock lock --rebuild WORKFLOWS` to write "
+        "it anew"
+    )
 
 
 class LockConflictError(CannotWorkError):
     """comfy.lock holds merge conflict markers."""
 
     slug = "lock-conflict"
+    next_step = "Run `comfylock lock`"
 
 
 class LockVersionError(CannotWorkError):
@@ -139,10 +150,18 @@ class ModelsDirMissingError(CannotWorkError):
     slug = "models-dir-missing"
 
 
+class OutputError(CannotWorkError):
+    """What was found out cannot be printed."""
+
+    slug = "disk-error"
+    next_step = "Check where the output goes"
+
+
 class BusyError(CannotWorkError):
     """Another comfylock, or a program that holds the file, is in the way."""
 
     slug = "busy"
+    next_step = "Wait until the other program is done, then run it again"
 
 
 class AnswerIsNoError(ComfylockError):
@@ -171,6 +190,7 @@ class WorkflowInvalidError(AnswerIsNoError):
     """A workflow file cannot be read; the others go on."""
 
     slug = "workflow-invalid"
+    next_step = "Save the workflow again in ComfyUI, or leave the file out with `exclude`"
 
 
 class FetchError(ComfylockError):
@@ -187,6 +207,7 @@ class NetworkError(FetchError):
     """No answer: name not found, refused, reset, timed out."""
 
     slug = "network"
+    next_step = "Check the network and the proxy settings"
 
 
 class OfflineError(FetchError):
@@ -199,12 +220,14 @@ class ServerError(FetchError):
     """The server answered with a fault of its own, or with something that makes no sense."""
 
     slug = "server-error"
+    next_step = "Try it again later"
 
 
 class RateLimitedError(FetchError):
     """The server asks us to slow down, for longer than we wait."""
 
     slug = "rate-limited"
+    next_step = "Try it again later"
 
 
 class QuotaError(FetchError):
@@ -253,6 +276,7 @@ class StoppedError(ComfylockError):
     """The user interrupted the command."""
 
     slug = "interrupted"
+    next_step = "Run it again: it goes on from where it was"
     exit_code = 130
 
 
@@ -264,12 +288,14 @@ class HashMismatchError(PlaceError):
     """The whole file came, and its hash is not the lock's."""
 
     slug = "hash-mismatch"
+    next_step = "Run it again"
 
 
 class PathOccupiedError(PlaceError):
     """Something of the user's lies where the file belongs."""
 
     slug = "path-occupied"
+    next_step = "Move it out of the way"
 
 
 class UnsafePathError(PlaceError):
@@ -298,3 +324,4 @@ class DiskError(PlaceError):
     """The disk failed at reading or writing."""
 
     slug = "disk-error"
+    next_step = "Check the disk, then run it again"

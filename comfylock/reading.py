@@ -121,7 +121,7 @@ def _no_workflow(path: str, reason: str) -> Problem:
     return Problem(
         slug="workflow-invalid",
         ref=path,
-        message=f"{path} is not a ComfyUI workflow: {reason}",
+        message=f"{shown(path)} is not a ComfyUI workflow: {reason}",
         hint="Name a file that ComfyUI saved (Save, or Export (API))",
     )
 
@@ -136,7 +136,7 @@ def path_below(path: Path, base: Path) -> str:
         return PurePosixPath(*path.absolute().relative_to(base.absolute()).parts).as_posix()
     except ValueError as error:
         raise UsageError(
-            f"{path} does not lie below {base}, the folder of comfy.lock",
+            f"{shown(str(path))} does not lie below {shown(str(base))}, the folder of comfy.lock",
             hint="Keep the workflows in that folder, or name another with -C or --lockfile",
         ) from error
 

@@ -264,7 +264,7 @@ def test_without_progress_there_are_lines_and_no_bars(world: World) -> None:
     assert "Downloaded loras/ink.safetensors in" in screen.text
 
 
-def test_an_interrupt_takes_the_bars_away_and_says_in_one_line_what_is_kept(
+def test_an_interrupt_takes_the_bars_away_and_says_what_is_kept_and_what_to_do(
     world: World,
 ) -> None:
     world.hub.configure(throttle_per_connection=250_000)
@@ -273,11 +273,12 @@ def test_an_interrupt_takes_the_bars_away_and_says_in_one_line_what_is_kept(
     screen.read(until=r"[4-7][0-9]%")
     screen.process.send_signal(signal.SIGINT)
     assert screen.end() == 130
-    last = drawn(screen.text)[-1]
+    said, hint = drawn(screen.text)[-2:]
     kept = re.fullmatch(
-        r"error\[interrupted\]: stopped with 2 models left to do; (\d+) kB of them kept, .*", last
+        r"error\[interrupted\]: stopped with 2 models left to do; (\d+) kB of them kept", said
     )
-    assert kept, last
+    assert kept, said
+    assert hint == "hint: Run it again: it goes on from where it was."
     assert 50 <= int(kept[1]) < 300
     assert "skipped" not in screen.text
 

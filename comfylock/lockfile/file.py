@@ -17,6 +17,7 @@ from comfylock.errors import (
 )
 from comfylock.lockfile.model import LOCK_VERSION, Dangling, Lock, lock_from_dict
 from comfylock.lockfile.text import render_lock
+from comfylock.names import shown
 from comfylock.toml import TomlError, parse_toml
 from comfylock.writing import write_text
 
@@ -54,11 +55,11 @@ def read_lock_text(path: Path) -> str:
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise LockMissingError(
-            f"there is no lock at {path}",
+            f"there is no lock at {shown(str(path))}",
             hint="Run `comfylock lock WORKFLOWS` to write one, or name it with --lockfile",
         ) from error
     except OSError as error:
-        raise LockInvalidError(f"{path} cannot be read: {error.strerror}") from error
+        raise LockInvalidError(f"{shown(str(path))} cannot be read: {error.strerror}") from error
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -69,10 +70,10 @@ def read_lock_text(path: Path) -> str:
 def _check_regular(path: Path) -> None:
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise LockInvalidError(f"{path} is not a file")
+        raise LockInvalidError(f"{shown(str(path))} is not a file")
     if found.st_size > MAX_LOCK_BYTES:
         raise LockInvalidError(
-            f"{path} has {found.st_size} bytes; a lock has at most {MAX_LOCK_BYTES}"
+            f"{shown(str(path))} has {found.st_size} bytes; a lock has at most {MAX_LOCK_BYTES}"
         )
 
 
@@ -87,23 +88,18 @@ def parse_lock(text: str, name: str, dangling: Dangling = Dangling.REFUSED) -> L
     try:
         return lock_from_dict(parse_toml(text), dangling)
     except TomlError as error:
-        raise LockInvalidError(f"{name}: {error}", hint=_REPAIR) from error
+        raise LockInvalidError(f"{name}: {error}") from error
     except LockInvalidError as error:
-        raise LockInvalidError(f"{name}: {error.message}", hint=_REPAIR) from error
+        raise LockInvalidError(f"{name}: {error.message}") from error
     except LockVersionError as error:
         raise LockVersionError(f"{name}: {error.message}", hint=error.hint) from error
-
-
-_REPAIR = "Take the file from version control, or run `comfylock lock --rebuild` to write it anew"
 
 
 def _refuse_markers(text: str, name: str) -> None:
     marker = _MARKER.search(text)
     if marker is not None:
         line = text.count("\n", 0, marker.start()) + 1
-        raise LockConflictError(
-            f"{name} has merge conflict markers (line {line})", hint="Run `comfylock lock`"
-        )
+        raise LockConflictError(f"{name} has merge conflict markers (line {line})")
 
 
 def write_lock(path: Path, lock: Lock) -> bool:

@@ -8,6 +8,7 @@ from comfylock.config import ModelWish
 from comfylock.errors import Problem
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock, Pin, WorkflowEntry
+from comfylock.names import quoted
 from comfylock.operations.subject import Subject, Subjects
 from comfylock.resolve import Ambiguous, Miss, Resolution, Resolved, Unresolved, resolve
 from comfylock.selecting import matching_workflows
@@ -70,7 +71,12 @@ def _reason(answer: Resolution) -> Problem | None:
         case Resolved():
             return None
         case Ambiguous():
-            return Problem(slug="ambiguous", message=answer.reason, ref=answer.key)
+            return Problem(
+                slug="ambiguous",
+                message=answer.reason,
+                hint=f"Say which one with `comfylock pin {quoted(answer.key)} SPEC`",
+                ref=answer.key,
+            )
         case Unresolved():
             return answer.reason
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from comfylock.errors import PathMissingError, PathOccupiedError
 from comfylock.lockfile.file import read_lock
-from comfylock.names import extension
+from comfylock.names import extension, shown
 from comfylock.places import PROJECT_FILE
 from comfylock.session import Session
 from comfylock.writing import write_text
@@ -23,12 +23,14 @@ def write_output(session: Session, name: str, text: str) -> Path:
     path = session.path_of(name)
     if not path.parent.is_dir():
         raise PathMissingError(
-            f"there is no folder {path.parent} to write {path.name} in", hint="Make it first"
+            f"there is no folder {shown(str(path.parent))} to write {shown(path.name)} in",
+            hint="Make it first",
         )
     complaint = _complaint(path, _inputs_of(session))
     if complaint is not None:
         raise PathOccupiedError(
-            f"{path} is not overwritten: it is {complaint}", hint="Name another file with -o"
+            f"{shown(str(path))} is not overwritten: it is {complaint}",
+            hint="Name another file with -o",
         )
     write_text(path, text)
     return path

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from comfylock.errors import LockInvalidError, UsageError
 from comfylock.lockfile.model import Lock, Pin, WorkflowEntry
-from comfylock.names import quoted, split_key
+from comfylock.names import quoted, shown, split_key
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +36,7 @@ def select(locked: Lock, selection: Selection) -> tuple[tuple[Pin, ...], tuple[s
     for glob in selection.only:
         if not any(fnmatchcase(key, glob) for key in keys | unresolved):
             raise UsageError(
-                f"--only {glob} matches no model of comfy.lock",
+                f"--only {shown(glob)} matches no model of comfy.lock",
                 hint="A glob is compared with the whole key, as in 'loras/*'",
             )
     chosen = sorted(key for key in keys if _is_selected(key, selection))
@@ -52,7 +52,8 @@ def _selected_entries(locked: Lock, workflows: Sequence[str]) -> list[WorkflowEn
     for path in workflows:
         if path not in locked.workflows:
             raise UsageError(
-                f"{path} is not in comfy.lock", hint=f"Run `comfylock lock {quoted(path)}` first"
+                f"{shown(path)} is not in comfy.lock",
+                hint=f"Run `comfylock lock {quoted(path)}` first",
             )
     chosen = sorted(set(workflows)) if workflows else sorted(locked.workflows)
     return [locked.workflows[path] for path in chosen]

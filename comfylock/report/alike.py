@@ -62,4 +62,4 @@ def _named(problem: Problem) -> Problem:
     ref, message = problem.ref, problem.message
     if ref is None or ref in message or shown(ref) in message:
         return problem
-    return replace(problem, message=f"{ref}: {message}")
+    return replace(problem, message=f"{shown(ref)}: {message}")

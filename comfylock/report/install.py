@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from comfylock.errors import Problem
+from comfylock.errors import Problem, StoppedError
 from comfylock.names import is_alias, shown, split_alias
 from comfylock.operations.freshness import LockState
 from comfylock.operations.install import Installed
@@ -82,6 +82,7 @@ def _failures(done: Installed, *, dry_run: bool) -> tuple[Problem, ...]:
             Problem(
                 slug="interrupted",
                 message=_stopped_sentence(done, len(interrupted)),
+                hint=StoppedError.next_step,
             )
         )
     return tuple(others)
@@ -94,8 +95,8 @@ def _is_untouched(outcome: Outcome) -> bool:
 
 
 def _stopped_sentence(done: Installed, left: int) -> str:
-    kept = f"{size_text(done.kept_bytes)} of them kept, " if done.kept_bytes else ""
-    return f"stopped with {counted(left, 'model')} left to do; {kept}run it again to go on"
+    kept = f"; {size_text(done.kept_bytes)} of them kept" if done.kept_bytes else ""
+    return f"stopped with {counted(left, 'model')} left to do{kept}"
 
 
 def _of_model(problem: Problem) -> Problem:

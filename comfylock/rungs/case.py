@@ -18,7 +18,7 @@ from comfylock.errors import Problem
 from comfylock.hashes import Digests
 from comfylock.known import KnownFiles
 from comfylock.lockfile.model import Evidence, Pin
-from comfylock.names import basename, extension, is_pickle, shown, unsafe_reason
+from comfylock.names import basename, extension, is_pickle, quoted, shown, unsafe_reason
 from comfylock.references import Requirement
 
 _FORMATS = {"": "other", ".safetensors": "safetensors", ".sft": "safetensors", ".gguf": "gguf",
@@ -193,7 +193,10 @@ def pinned(case: Case, pin: Pin) -> Resolution:
     complaint = unsafe_reason(pin.key)
     if complaint is not None:
         problem = Problem(
-            slug="unsafe-path", message=f"{case.name} cannot be placed: {complaint}", ref=case.key
+            slug="unsafe-path",
+            message=f"{case.name} cannot be placed: {complaint}",
+            hint=f"Correct the name in the workflow, or `comfylock ignore {quoted(case.key)}`",
+            ref=case.key,
         )
         return Unresolved(key=case.key, reason=problem)
     changed = hash_changed(case.old, pin) if case.old is not None else None

@@ -25,8 +25,6 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_NESTING = 1000
 MAX_WRAPPINGS = 5
 
-_SAVE_AGAIN = "save the workflow again in ComfyUI, or leave the file out with `exclude`"
-
 
 def read_workflow(path: Path) -> Workflow | NotAWorkflow:
     """Read one workflow file.
@@ -54,13 +52,12 @@ def faults_named(path: Path) -> Iterator[None]:
     except MemoryError as error:
         raise WorkflowInvalidError(
             f"cannot read workflow {shown(str(path))}: it needs too much memory",
-            hint=_SAVE_AGAIN,
             ref=str(path),
         ) from error
     except WorkflowInvalidError as error:
         raise WorkflowInvalidError(
             f"cannot read workflow {shown(str(path))}: {error.message}",
-            hint=error.hint or _SAVE_AGAIN,
+            hint=error.hint,
             ref=str(path),
         ) from error
 

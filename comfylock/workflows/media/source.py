@@ -24,8 +24,6 @@ COMMENT_NAMES = frozenset({"comment", "description", "usercomment"})
 
 Texts = Iterator[tuple[str, str]]
 
-_SAVE_AGAIN = "save it again in ComfyUI, or leave the file out with `exclude`"
-
 
 class Limits:
     """What may still be taken from one file; the members of an archive share it."""
@@ -52,7 +50,7 @@ class Limits:
         """
         self._parts_left -= 1
         if self._parts_left < 0:
-            raise WorkflowInvalidError(f"it has more than {MAX_PARTS:,} parts", hint=_SAVE_AGAIN)
+            raise WorkflowInvalidError(f"it has more than {MAX_PARTS:,} parts")
 
 
 class MediaFile:
@@ -92,9 +90,7 @@ class MediaFile:
 
 def too_long() -> WorkflowInvalidError:
     """Return the error for metadata beyond the limit."""
-    return WorkflowInvalidError(
-        f"it holds more than {MAX_TEXT_BYTES // 1024**2} MiB of metadata", hint=_SAVE_AGAIN
-    )
+    return WorkflowInvalidError(f"it holds more than {MAX_TEXT_BYTES // 1024**2} MiB of metadata")
 
 
 def decoded(data: bytes) -> str:
