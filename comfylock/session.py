@@ -203,7 +203,7 @@ class Session:
     # ------------------------------------------------------------------ lock and workflows
 
     def old_lock(self) -> tuple[Lock | None, tuple[str, ...]]:
-        """Return the lock that is there, merged if it has conflict markers, and what to say of it.
+        """Return the lock that is there, merged if it has conflict markers, and a note of that.
 
         Raises:
             LockInvalidError, LockVersionError: it is there and cannot be used.
@@ -218,7 +218,7 @@ class Session:
 
             merged = read_conflicted(self.lock_path)
             return merged, (f"merge conflict in {self.lock_path.name} resolved",)
-        return lock, lock.warnings
+        return lock, ()
 
     def write_lock(self, lock: Lock) -> bool:
         """Write comfy.lock if its bytes change, and say whether they did."""

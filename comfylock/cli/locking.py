@@ -1,5 +1,7 @@
 """`lock`, `update` and `outdated`: what writes comfy.lock, and what it could be."""
 
+import time
+
 import click
 
 from comfylock.cli.completing import complete_files, complete_refs
@@ -62,6 +64,7 @@ def lock(
     from comfylock.report.lock import check_lock_page, lock_page
     from comfylock.settings import Choices
 
+    began = time.monotonic()
     orders = EVERYTHING if upgrade else tuple(map(parse_order, upgrade_model))
     if sum((check, rebuild, bool(orders))) > 1 or (upgrade and upgrade_model):
         raise click.UsageError(
@@ -84,7 +87,7 @@ def lock(
             if not dry_run and not done.nobody_answered and may_ask(as_json=as_json):
                 close_reporter(session)
                 done = settle(session, done, Questions())
-            page = lock_page(done, dry_run=dry_run)
+            page = lock_page(done, seconds=time.monotonic() - began, dry_run=dry_run)
     return finish("lock", page, session, as_json=as_json)
 
 
@@ -107,10 +110,12 @@ def update(refs: tuple[str, ...], dry_run: bool, refresh: bool, as_json: bool) -
     from comfylock.operations.upgrade import EVERY_PIN, parse_order
     from comfylock.report.lock import update_page
 
+    began = time.monotonic()
     orders = tuple(map(parse_order, refs)) or EVERY_PIN
     mode = LockMode.DRY_RUN if dry_run else LockMode.WRITE
     with open_session(reuse=Reuse.MOMENT, refresh=refresh) as session:
-        page = update_page(lock_models(session, (), mode, OldLock.KEEP, orders), dry_run=dry_run)
+        done = lock_models(session, (), mode, OldLock.KEEP, orders)
+        page = update_page(done, seconds=time.monotonic() - began, dry_run=dry_run)
     return finish("update", page, session, as_json=as_json)
 
 

@@ -54,7 +54,7 @@ def check(session: Session) -> Verdict:
     return Verdict(
         standing=standing,
         findings=(*drift, *stale_problems(differences), *broken, *_denied(session, locked)),
-        warnings=(*locked.warnings, *refused),
+        warnings=(*standing.warnings, *refused),
     )
 
 

@@ -82,14 +82,14 @@ def _config_files(session: Session) -> Iterator[Finding]:
 
 
 def _lock(session: Session) -> Iterator[Finding]:
-    lock, warnings = session.old_lock()
+    lock, notes = session.old_lock()
     where = shown(str(session.lock_path))
     if lock is None:
         yield Finding(area="lock", message=f"{where} is not there yet")
         return
     count = "1 model" if len(lock.models) == 1 else f"{len(lock.models)} models"
     yield Finding(area="lock", message=f"{where}: {count}")
-    for warning in warnings:
+    for warning in (*notes, *lock.warnings):
         yield Finding(area="lock", health=Health.WARNING, message=shown(warning))
 
 

@@ -58,7 +58,7 @@ class Locked:
         held: pins that stay as they were until the user decides: other bytes under the same ids,
             or several files of a newer version.
         unmoved: pins that were to be upgraded and do not move by themselves.
-        warnings: one line each, for what ComfyUI will refuse.
+        warnings: one line each, for what this comfylock does not know and ComfyUI will refuse.
         learned: inputs that only a running ComfyUI told of, and their folders.
     """
 
@@ -136,7 +136,10 @@ def lock(
         previous=previous,
         held=(*upgraded.undecided, *held.values()),
         unmoved=upgraded.unmoved,
-        warnings=session.warnings(reading.all_references, new),
+        warnings=(
+            *(previous.warnings if previous is not None else ()),
+            *session.warnings(reading.all_references, new),
+        ),
         learned=session.learned(reading.all_references),
     )
 

@@ -68,6 +68,7 @@ class Standing:
         bytes_to_fetch: what an install would download.
         links: how many models an install would link instead.
         aliases: what is not in place of the aliases of models that are present.
+        warnings: what the lock's reader noticed.
     """
 
     models: tuple[ModelState, ...]
@@ -76,6 +77,7 @@ class Standing:
     bytes_to_fetch: int
     links: int
     aliases: tuple[Link | Replace | Blocked, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def status(session: Session) -> Standing:
@@ -112,6 +114,7 @@ def standing_of(session: Session, locked: Lock, differences: tuple[Difference, .
         bytes_to_fetch=plan.bytes_to_fetch,
         links=sum(1 for action in actions if isinstance(action, Link)),
         aliases=tuple(_lacking_aliases(plan, inventory)),
+        warnings=locked.warnings,
     )
 
 

@@ -25,6 +25,10 @@ def check_page(found: Verdict) -> Page:
         out=(),
         err=(*(f"warning: {shown(text)}" for text in found.warnings), sentence),
         problems=found.findings,
-        document={**page.document, "summary": {**summary, "findings": len(found.findings)}},
+        document={
+            **page.document,
+            "warnings": list(found.warnings),
+            "summary": {**summary, "findings": len(found.findings)},
+        },
         exit_code=1 if found.findings else 0,
     )

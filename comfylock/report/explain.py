@@ -126,7 +126,7 @@ def tree_page(found: Tree) -> Page:
     return Page(
         out=tuple(line for entry in found.entries.values() for line in _branch(entry, found)),
         err=(
-            *found.lock.warnings,
+            *(f"warning: {shown(warning)}" for warning in found.lock.warnings),
             f"{where} ({size_text(total)}){tail}",
         ),
         document={

@@ -17,12 +17,12 @@ from comfylock.report.pins import (
     missed_lines,
     unmoved_lines,
 )
-from comfylock.report.sentences import counted
+from comfylock.report.sentences import checked_sentence, counted
 from comfylock.report.stale import difference_fields
 
 
-def lock_page(done: Locked, *, dry_run: bool) -> Page:
-    """Show what `lock` pinned, what it could not, and why."""
+def lock_page(done: Locked, *, seconds: float, dry_run: bool) -> Page:
+    """Show what `lock` pinned in some seconds, what it could not, and why."""
     problems = (
         *done.broken,
         *(missed.problem for missed in done.misses),
@@ -38,10 +38,10 @@ def lock_page(done: Locked, *, dry_run: bool) -> Page:
         out=tuple(rows),
         err=(
             *done.notes,
-            *(f"warning: {warning}" for warning in done.warnings),
+            *(f"warning: {shown(warning)}" for warning in done.warnings),
             *learned_lines(done.learned),
             *unmoved_lines(done.unmoved),
-            _lock_sentence(done, dry_run=dry_run),
+            _lock_sentence(done, seconds=seconds, dry_run=dry_run),
         ),
         problems=problems,
         document={
@@ -73,25 +73,25 @@ def lock_page(done: Locked, *, dry_run: bool) -> Page:
     )
 
 
-def update_page(done: Locked, *, dry_run: bool) -> Page:
+def update_page(done: Locked, *, seconds: float, dry_run: bool) -> Page:
     """Show what `update` moved; a reference that is still open and was not meant is none of it."""
-    return lock_page(replace(done, remembered=()), dry_run=dry_run)
+    return lock_page(replace(done, remembered=()), seconds=seconds, dry_run=dry_run)
 
 
 def _users(done: Locked, key: str) -> list[str]:
     return [path for path, entry in done.lock.workflows.items() if key in entry.models]
 
 
-def _lock_sentence(done: Locked, *, dry_run: bool) -> str:
+def _lock_sentence(done: Locked, *, seconds: float, dry_run: bool) -> str:
     models = counted(len(done.lock.models), "model")
     workflows = counted(len(done.lock.workflows), "workflow")
     open_count = len(done.misses) + len(done.remembered)
     if done.nobody_answered:
         return "Nobody could be asked; comfy.lock was not changed"
-    verb = "Would lock" if dry_run else "Locked" if done.written else "Checked"
-    unchanged = "" if dry_run or done.written else "; comfy.lock is up to date"
     tail = f", {open_count} not pinned" if open_count else ""
-    return f"{verb} {models} of {workflows}{tail}{unchanged}"
+    if not dry_run and not done.written:
+        return f"{checked_sentence(len(done.lock.models), seconds)}{tail}"
+    return f"{'Would lock' if dry_run else 'Locked'} {models} of {workflows}{tail}"
 
 
 def _remembered_problem(requirement: Requirement) -> Problem:

@@ -19,5 +19,5 @@ def took(seconds: float) -> str:
 
 
 def checked_sentence(models: int, seconds: float) -> str:
-    """Return the one line of an install that finds nothing to do."""
+    """Return the one line of a command that finds nothing to do."""
     return f"Checked {counted(models, 'model')} in {took(seconds)}"

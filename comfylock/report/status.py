@@ -19,6 +19,7 @@ def status_page(found: Standing) -> Page:
         err = ["There is no comfy.lock here.", *hint_lines("Run `comfylock lock workflows/`")]
     else:
         err = [
+            *(f"warning: {shown(text)}" for text in found.warnings),
             *stale_warning(found.differences),
             _standing_sentence(found, counts),
             *hint_lines(_next_step(counts)),
@@ -40,6 +41,7 @@ def status_page(found: Standing) -> Page:
             ],
             "lock": str(found.lock),
             "differences": [difference_fields(each) for each in found.differences],
+            "warnings": list(found.warnings),
             "summary": {
                 **{str(state): count for state, count in counts.items()},
                 "models": len(found.models),

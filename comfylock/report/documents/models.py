@@ -93,4 +93,5 @@ class StatusDocument(TypedDict):
     models: list[ModelState]
     lock: LockState
     differences: list[Difference]
+    warnings: list[str]
     summary: StatusSummary
