@@ -12,6 +12,7 @@ def main() -> None:
         signal.signal(signal.SIGTERM, _as_interrupt)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
             signal.signal(signal.SIGINT, _as_interrupt)
+        _open_closed_streams()
         from comfylock.cli.main import run
 
         code = run(sys.argv[1:])
@@ -24,6 +25,18 @@ def main() -> None:
         _leave(130, "stopped")
     else:
         _leave(code, "")
+
+
+def _open_closed_streams() -> None:
+    """Give what has no stdin, stdout or stderr the null device, before a model takes its number."""
+    import os
+    import sys
+    from pathlib import Path
+
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - it stays open
+            setattr(sys, name, stream)
 
 
 def _as_interrupt(number: int, frame: object) -> None:

@@ -22,8 +22,8 @@ SETTING_KEYS = ("formats", "aliases", "inactive", "evidence", "link-mode", "jobs
 
 _E = TypeVar("_E", bound=StrEnum)
 _FLAGS = {
-    **dict.fromkeys(("1", "true", "yes", "on"), True),
-    **dict.fromkeys(("0", "false", "no", "off"), False),
+    **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
+    **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
 }
 
 

@@ -1,12 +1,13 @@
 """The commands, and what runs one: the only place that catches `ComfylockError`."""
 
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import click
 
-from comfylock import __version__
 from comfylock.cli.asking import scan, search, tree, why
 from comfylock.cli.caching import cache
 from comfylock.cli.checking import check, verify
@@ -16,45 +17,68 @@ from comfylock.cli.fixing import fix_paths
 from comfylock.cli.installing import install, status
 from comfylock.cli.keys import auth
 from comfylock.cli.locking import lock, outdated, update
-from comfylock.cli.options import Commands, global_options
-from comfylock.cli.output import show
+from comfylock.cli.options import Commands, global_options, switched_on
+from comfylock.cli.output import colour, show
 from comfylock.cli.starting import doctor, init
 from comfylock.cli.telling import diff, export, merge_driver, report
-from comfylock.errors import ComfylockError, StoppedError, UsageError
+from comfylock.errors import ComfylockError, OutputError, StoppedError, UsageError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asked:
+    """What the words of a command line say of its output, before click understands them.
+
+    Attributes:
+        command: its name, with its group's: ``cache info``.
+        as_json: one document is wanted, whatever happens.
+        as_lines: a document a line is wanted, as things happen.
+    """
+
+    command: str
+    as_json: bool
+    as_lines: bool
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code; whatever goes wrong is printed."""
-    as_json = "--json" in arguments or os.environ.get("COMFYLOCK_JSON", "") not in {"", "0"}
+    asked = _asked(arguments)
+    kept: dict[str, Any] = {}
     try:
-        result = comfylock.main(args=list(arguments), prog_name="comfylock", standalone_mode=False)
+        result = comfylock.main(
+            args=list(arguments), prog_name="comfylock", standalone_mode=False, obj=kept
+        )
     except click.exceptions.Exit as ended:
         return ended.exit_code
-    except click.Abort:
-        return _stop(arguments, as_json=as_json)
     except click.ClickException as error:
-        usage = UsageError(error.format_message(), hint=_usage_hint(error))
-        if _as_lines(arguments):
-            _end_lines(usage, begun=False)
-        return _fail(usage, arguments, as_json=as_json)
-    except ComfylockError as error:
-        if _as_lines(arguments):
-            _end_lines(error, begun=True)
-        return _fail(error, arguments, as_json=as_json)
+        return _refuse(error, asked, kept)
+    except (click.Abort, ComfylockError) as error:
+        fault = error if isinstance(error, ComfylockError) else StoppedError("stopped")
+        return _fail(fault, asked, kept, begun=True)
     except BrokenPipeError:
         return 1
     return result if isinstance(result, int) else 0
 
 
-def _stop(arguments: Sequence[str], *, as_json: bool) -> int:
-    """Tell in one line, or in the document that was asked for, that the user interrupted."""
-    stopped = StoppedError("stopped")
-    if _as_lines(arguments):
-        _end_lines(stopped, begun=True)
-    if as_json:
-        return _fail(stopped, arguments, as_json=True)
-    click.echo(stopped.message, err=True)
-    return stopped.exit_code
+def _asked(arguments: Sequence[str]) -> _Asked:
+    words = list(arguments)
+    words = words[: words.index("--")] if "--" in words else words
+    command = _command_name(words)
+    as_lines = command == "install" and ("--json-lines" in words or switched_on("--json-lines"))
+    as_json = "--json" in words or switched_on("--json")
+    if command in {"diff", "report"}:
+        as_json = as_json or "--format=json" in words or ("--format", "json") in pairwise(words)
+    return _Asked(command=command, as_json=as_json, as_lines=as_lines and not as_json)
+
+
+def _refuse(error: click.ClickException, asked: _Asked, kept: Mapping[str, Any]) -> int:
+    """Say what is wrong with the command line; one without a command gets the help."""
+    message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":  # since click 8.2, its message is the help
+        if not asked.as_json:
+            click.echo(message, err=True)
+            return UsageError.exit_code
+        message = "no command is given"
+    return _fail(UsageError(message, hint=_usage_hint(error)), asked, kept, begun=False)
 
 
 def _usage_hint(error: click.ClickException) -> str:
@@ -63,11 +87,19 @@ def _usage_hint(error: click.ClickException) -> str:
     return f"Run `{path} --help`"
 
 
-def _fail(error: ComfylockError, arguments: Sequence[str], *, as_json: bool) -> int:
+def _fail(error: ComfylockError, asked: _Asked, kept: Mapping[str, Any], *, begun: bool) -> int:
     from comfylock.report.page import error_page
 
-    name = _command_name(arguments)
-    return show(error_page(error), command=name, as_json=as_json, quiet=False)
+    page = error_page(error)
+    if asked.as_lines:
+        from comfylock.report.json_lines import JsonLines
+
+        JsonLines(sys.stdout, begun=begun).end(page)
+    if isinstance(error, StoppedError) and not asked.as_json:
+        click.echo(error.message, err=True)
+        return error.exit_code
+    as_json = asked.as_json and not isinstance(error, OutputError)
+    return show(page, command=asked.command, as_json=as_json, quiet=False, colour=colour(kept))
 
 
 def _command_name(arguments: Sequence[str]) -> str:
@@ -82,25 +114,12 @@ def _command_name(arguments: Sequence[str]) -> str:
     return name if inner is None else f"{name} {inner}"
 
 
-def _as_lines(arguments: Sequence[str]) -> bool:
-    asked = os.environ.get("COMFYLOCK_JSON_LINES", "") not in {"", "0"}
-    return "--json-lines" in arguments or (asked and bool({"install", "sync"} & set(arguments)))
-
-
-def _end_lines(error: ComfylockError, *, begun: bool) -> None:
-    from comfylock.report.json_lines import JsonLines
-    from comfylock.report.page import error_page
-
-    JsonLines(sys.stdout, begun=begun).end(error_page(error))
-
-
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="COMFYLOCK_MODELS_DIR or COMFYUI_PATH name the models folder too; CIVITAI_TOKEN and "
     "HF_TOKEN hold your keys.",
 )
-@click.version_option(__version__, prog_name="comfylock", message="%(prog)s %(version)s")
 @global_options(with_variables=True)
 def comfylock() -> None:
     """Lock and install the models of ComfyUI workflows, by hash.

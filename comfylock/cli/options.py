@@ -5,14 +5,17 @@ Global options are accepted before and after the command's name; every option ha
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import click
 
+from comfylock import __version__
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PATH = click.Path(path_type=Path)
+_YES = frozenset({"1", "true", "t", "yes", "y", "on"})  # as click reads a switch's variable
 
 
 def kept_options(context: click.Context) -> dict[str, Any]:
@@ -42,14 +45,15 @@ def global_options(*, with_variables: bool) -> Callable[[_F], _F]:
     """
 
     def kept_option(*names: str, **settings: Any) -> Callable[[_F], _F]:
-        long = next(part for name in names for part in name.split("/") if part.startswith("--"))
-        variable = f"COMFYLOCK_{long[2:].upper().replace('-', '_')}"
-        settings.setdefault("envvar", variable if with_variables else None)
+        settings.setdefault("envvar", _variable(names) if with_variables else None)
         return click.option(
             *names, callback=_keep, expose_value=False, show_envvar=with_variables, **settings
         )
 
     def decorate(function: _F) -> _F:
+        function = click.version_option(
+            __version__, prog_name="comfylock", message="%(prog)s %(version)s"
+        )(function)
         for add in reversed(
             [
                 kept_option(
@@ -70,7 +74,9 @@ def global_options(*, with_variables: bool) -> Callable[[_F], _F]:
                     help="One of ComfyUI's extra_model_paths.yaml files; repeatable.",
                 ),
                 kept_option("--offline", is_flag=True, help="Make no request."),
-                kept_option("-q", "--quiet", is_flag=True, help="Show errors only."),
+                kept_option(
+                    "-q", "--quiet", is_flag=True, help="Show errors only, and what was asked for."
+                ),
                 kept_option("-v", "--verbose", is_flag=True, help="Show details."),
                 kept_option(
                     "--color",
@@ -88,11 +94,19 @@ def global_options(*, with_variables: bool) -> Callable[[_F], _F]:
 
 def option(*names: str, **settings: Any) -> Callable[[_F], _F]:
     """Return an option with the variable that belongs to its name."""
-    long = next(name for name in names if name.startswith("--"))
-    variable = f"COMFYLOCK_{long[2:].upper().replace('-', '_')}"
     if settings.get("multiple"):
         settings.setdefault("type", _Listed())
-    return click.option(*names, envvar=variable, show_envvar=True, **settings)
+    return click.option(*names, envvar=_variable(names), show_envvar=True, **settings)
+
+
+def _variable(names: Sequence[str]) -> str:
+    long = next(name for name in names if name.startswith("--"))
+    return f"COMFYLOCK_{long[2:].upper().replace('-', '_')}"
+
+
+def switched_on(name: str) -> bool:
+    """Say whether a switch such as ``--json`` is given as its variable."""
+    return os.environ.get(_variable([name]), "").strip().lower() in _YES
 
 
 class _Listed(click.ParamType[str]):

@@ -1,7 +1,7 @@
 """From the options to a session, and from a page to the terminal."""
 
 import os
-import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +9,12 @@ import click
 
 from comfylock.cli.options import kept_options
 from comfylock.cli.painting import painted_note, painted_row
-from comfylock.errors import UsageError
+from comfylock.errors import OutputError, UsageError
 from comfylock.names import shown
 from comfylock.progress import AnyReporter, make_reporter
+
+#: What says with its lines what it did, not what it was asked.
+_ACTS = frozenset({"lock", "install", "update", "pin", "unpin", "ignore", "fix-paths"})
 
 if TYPE_CHECKING:
     from comfylock.events import Reporter
@@ -41,7 +44,9 @@ def open_session(
         wishes["reuse"] = _refreshing()
     directory = Path(given("directory", default=Path()))
     if not directory.is_dir():
-        raise UsageError(f"{directory} is not a folder", hint="Check the path given with -C")
+        raise UsageError(
+            f"{shown(str(directory))} is not a folder", hint="Check the path given with -C"
+        )
     return Session(
         Wishes(
             directory=directory.absolute(),
@@ -79,12 +84,21 @@ def _reporter() -> AnyReporter:
     return reporter
 
 
-def _colour() -> bool | None:
-    """Return whether to use colour: the flag's word, else ``NO_COLOR``'s, else unsaid."""
-    chosen: str = given("color", default="auto")
+def colour(kept: Mapping[str, Any]) -> bool | None:
+    """Return whether to use colour: the flag's word, else the terminal's, else unsaid.
+
+    Args:
+        kept: the global options.
+    """
+    chosen: str = kept.get("color", "auto")
     if chosen != "auto":
         return chosen == "always"
-    return False if os.environ.get("NO_COLOR") else None
+    refused = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return False if refused else None
+
+
+def _colour() -> bool | None:
+    return colour(kept_options(click.get_current_context()))
 
 
 def close_reporter(session: "Session") -> None:
@@ -104,20 +118,32 @@ def finish(command: str, page: "Page", session: "Session", *, as_json: bool) -> 
 def show(
     page: "Page", *, command: str, as_json: bool, quiet: bool, colour: bool | None = None
 ) -> int:
-    """Print a page and return its exit code."""
+    """Print a page and return its exit code.
+
+    Raises:
+        OutputError: stdout takes no more.
+    """
     from comfylock.report.page import json_text
 
     if as_json:
-        click.echo(json_text(command, page))
-    else:
-        for line in page.out:
-            click.echo(painted_row(line) if page.has_signs else line, color=colour)
-    sys.stdout.flush()
+        _print([json_text(command, page)], colour)
+    elif not (quiet and command in _ACTS):
+        _print((painted_row(line) if page.has_signs else line for line in page.out), colour)
     if not quiet:
         for line in page.err:
             click.echo(painted_note(line), err=True, color=colour)
     _show_problems(page, colour)
     return page.exit_code
+
+
+def _print(lines: Iterable[str], colour: bool | None) -> None:
+    try:
+        for line in lines:
+            click.echo(line, color=colour)  # which flushes
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write to standard output: {error.strerror}") from error
 
 
 def _show_problems(page: "Page", colour: bool | None) -> None:
