@@ -39,31 +39,38 @@ def relative_input(text: str, directory: Path, base: Path) -> str:
     """
     absolute = os.path.normpath(directory.absolute() / text)
     relative = os.path.relpath(absolute, base.absolute())
-    if relative.startswith(os.pardir):
+    if _leads_out(relative):  # the same folder may have been named through a link
+        relative = os.path.relpath(os.path.realpath(absolute), os.path.realpath(base))
+    if _leads_out(relative):
         raise UsageError(
-            f"{shown(text)} does not lie below {base.absolute()}, the folder of comfy.lock",
+            f"{shown(text)} does not lie below {shown(str(base.absolute()))}, the folder of "
+            "comfy.lock",
             hint="Run comfylock where the workflows are, or name a folder with -C or --lockfile",
         )
     return PurePath(relative).as_posix()
+
+
+def _leads_out(relative: str) -> bool:
+    return relative.split(os.sep, 1)[0] == os.pardir
 
 
 def gather_inputs(
     named: Sequence[str],
     recorded: Sequence[str],
     configured: Sequence[str],
-    exists: Callable[[str], bool],
+    leads_somewhere: Callable[[str], bool],
 ) -> Inputs:
     """Return what to read: what is named now, what the lock records, what comfylock.toml says.
 
-    A recorded input that is gone is dropped, with a note; one that is named now stays, so that
-    reading it says that it is missing.
+    A recorded path that is gone is dropped, with a note; a glob that matches nothing now stays
+    recorded and is not read. What is named now is read in any case, which says that it is missing.
 
     Raises:
         UsageError: nothing is named anywhere.
         PathMissingError: all that was ever named is gone; the lock would become empty.
     """
     known = sorted({*recorded, *configured})
-    there = [item for item in known if is_glob(item) or exists(item)]
+    there = [item for item in known if leads_somewhere(item)]
     gone = [item for item in known if item not in there]
     if not named and not known:
         raise UsageError(
@@ -72,14 +79,22 @@ def gather_inputs(
         )
     if not named and not there:
         raise PathMissingError(
-            f"{', '.join(gone)} is no longer there, and nothing else is named",
+            f"{', '.join(map(shown, gone))} is no longer there, and nothing else is named",
             hint="Name the workflows, as in `comfylock lock workflows/`",
         )
     return Inputs(
         read=tuple(sorted({*named, *there})),
-        recorded=tuple(sorted({*named, *(item for item in recorded if item in there)})),
-        notes=tuple(f"{item} is no longer there; it was dropped from the inputs" for item in gone),
+        recorded=tuple(
+            sorted({*named, *(item for item in recorded if item in there or is_glob(item))})
+        ),
+        notes=tuple(map(_gone, gone)),
     )
+
+
+def _gone(item: str) -> str:
+    if is_glob(item):
+        return f"{shown(item)} matches nothing now"
+    return f"{shown(item)} is no longer there; it was dropped from the inputs"
 
 
 def is_glob(item: str) -> bool:

@@ -235,7 +235,7 @@ class Session:
             named,
             old.inputs if old is not None else (),
             self.project.workflows,
-            lambda item: (self.base / item).exists(),
+            self.leads_somewhere,
         )
 
     def scan_inputs(self, paths: Sequence[str], old: Lock | None) -> tuple[str, ...]:
@@ -244,10 +244,17 @@ class Session:
             return self.lock_inputs((), old).read
         return tuple(relative_input(path, self._wishes.directory, self.base) for path in paths)
 
-    def has_workflows(self, lock: Lock) -> bool:
-        """Say whether any workflow of a lock is here to be compared with it."""
-        known = (*lock.inputs, *lock.workflows)
-        return any((self.base / item).exists() for item in known)
+    def leads_somewhere(self, item: str) -> bool:
+        """Say whether an input of a lock names anything that is here."""
+        from comfylock.workflows.find import leads_somewhere
+
+        return leads_somewhere(item, self.base, self.project.exclude)
+
+    def below(self, text: str) -> str | None:
+        """Return a path as the lock spells it, ``None`` where it leads out of the lock's folder."""
+        with suppress(UsageError):
+            return relative_input(text, self._wishes.directory, self.base)
+        return None
 
     @cached_property
     def node_table(self) -> "NodeTable":

@@ -1,9 +1,13 @@
 """`scan`, `status`, `check` and `verify`: questions that change nothing."""
 
 import json
+import re
+import shutil
+
+import pytest
 
 from tests.test_lock_command import INK, PAPER, shelves, write  # noqa: F401
-from tests.world import bytes_of, pin_of
+from tests.world import PICKLE, bytes_of, pin_of
 
 
 def test_scan_tells_folder_name_node_and_evidence(world):
@@ -130,6 +134,47 @@ def test_check_finds_a_stale_lock(world):
 
     assert (done.code, done.document["lock"]) == (1, "stale")
     assert [each["slug"] for each in done.document["errors"]] == ["lock-stale"]
+
+
+@pytest.mark.parametrize("asked", ["workflows", "workflows/*.json", "workflows/a.json"])
+def test_a_lock_whose_workflows_are_all_gone_is_stale_to_everybody(world, asked):
+    """Whatever named them. Only an install needs none of them, and does not mind."""
+    write(world, "a.json", INK)
+    assert world.here("lock", asked).code == 0
+    assert world.here("install").code == 0
+    before = world.lock_path.read_bytes()
+    shutil.rmtree(world.project / "workflows")
+
+    for arguments in (["lock", "--check"], ["check"], ["status"], ["report"]):
+        document = world.here(*arguments, "--json").document
+        assert document["lock"] == "stale", arguments
+    stale = world.here("lock", "--check")
+    assert (stale.code, "\n  - workflows/a.json\n" in stale.err) == (1, True)
+    assert world.here("install", "--locked").code == 1
+    installed = world.here("install", "--json")
+    assert (installed.code, installed.document["lock"]) == (0, None)
+    assert (world.here("lock").code, world.lock_path.read_bytes()) == (2, before)
+
+
+def test_a_lock_that_records_no_inputs_is_compared_with_its_own_workflows(world):
+    write(world, "a.json", INK)
+    world.here("lock", "workflows")
+    text = world.lock_path.read_text("utf-8")
+    without = re.sub(r"inputs = \[[^]]*\]\n", "", text)
+    world.lock_path.write_text(without, "utf-8")
+
+    assert world.here("status", "--json").document["lock"] == "fresh"
+    (world.project / "workflows" / "a.json").unlink()
+    assert world.here("status", "--json").document["lock"] == "stale"
+
+
+def test_a_denied_format_is_one_finding(world):
+    world.lock(pin_of(PICKLE, "upscale_models/upscaler.pth", format="pickle"))
+
+    assert len(world.here("check", "--json", COMFYLOCK_FORMATS="deny").document["errors"]) == 1
+    assert world.here("install").code == 0
+    denied = world.here("check", "--json", COMFYLOCK_FORMATS="deny")
+    assert [each["slug"] for each in denied.document["errors"]] == ["unsafe-format"]
 
 
 def test_verify_finds_a_changed_byte_that_no_stat_shows(world):

@@ -277,6 +277,39 @@ def test_both_sides_of_a_merge_conflict_are_kept(world):
     assert world.lock_path.read_text("utf-8") == whole
 
 
+def test_a_conflict_that_is_a_question_can_be_rebuilt_from_what_both_sides_read(world):
+    write(world, "a.json", INK)
+    assert world.here("lock", "workflows").code == 0
+    whole = world.lock_path.read_text("utf-8")
+    held = SHELVES.file(111)
+    other = whole.replace(held.sha256, "a" * 64).replace(held.blake3, "b" * 64)
+    head, ours = whole[: whole.index("[model.")], whole[whole.index("[model.") :]
+    theirs = other[other.index("[model.") :]
+    text = f"{head}<<<<<<< ours\n{theirs}=======\n{ours}>>>>>>> theirs\n"
+    world.lock_path.write_text(text, "utf-8")
+
+    refused = world.here("lock")
+    assert (refused.code, world.lock_path.read_text("utf-8")) == (2, text)
+    assert "`comfylock lock --rebuild`" in refused.err
+    assert "error[usage]" not in world.here("lock", "--rebuild", "--dry-run").err
+
+
+def test_a_recorded_glob_that_matches_nothing_now_stays_recorded(world):
+    write(world, "a.json", INK)
+    write(world, "more-b.json", PAPER)
+    assert world.here("lock", "workflows/a.json", "workflows/more-*.json").code == 0
+    (world.project / "workflows" / "more-b.json").unlink()
+
+    assert world.here("lock", "--check").code == 1
+    done = world.here("lock")
+
+    assert (done.code, "workflows/more-*.json matches nothing now" in done.err) == (0, True)
+    assert locked(world)["inputs"] == ["workflows/a.json", "workflows/more-*.json"]
+    assert world.here("lock", "--check").code == 0
+    write(world, "more-c.json", PAPER)
+    assert world.here("lock", "--check").code == 1
+
+
 def _split_models(text: str) -> tuple[str, str, str]:
     first = text.index('[model."loras/ink')
     second = text.index('[model."loras/paper')

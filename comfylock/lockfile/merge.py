@@ -15,7 +15,7 @@ from typing import TypeVar
 from comfylock.errors import ComfylockError, LockConflictError
 from comfylock.lockfile.file import parse_lock, read_lock_text
 from comfylock.lockfile.model import Dangling, Lock, Pin, Unknown, WorkflowEntry
-from comfylock.names import collision_form
+from comfylock.names import collision_form, shown
 
 _T = TypeVar("_T")
 _MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?: |$)")
@@ -88,7 +88,7 @@ def read_conflicted(path: Path) -> Lock:
     if merged.conflicts:
         raise LockConflictError(
             "both sides of the merge pin these models, and differently:\n  "
-            + "\n  ".join(merged.conflicts),
+            + "\n  ".join(map(shown, merged.conflicts)),
             hint="Keep one side of each by hand, or run `comfylock lock --rebuild`",
         )
     return merged.lock

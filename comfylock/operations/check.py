@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from comfylock.errors import PathMissingError, Problem
-from comfylock.lockfile.changes import Difference
+from comfylock.errors import Problem
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock
 from comfylock.names import is_pickle, split_alias
@@ -38,23 +37,19 @@ def check(session: Session) -> Verdict:
         CannotWorkError: no lock, no models folder, a lock that cannot be read.
     """
     locked = read_lock(session.lock_path)
-    differences: tuple[Difference, ...] = ()
-    broken: tuple[Problem, ...] = ()
-    refused: tuple[str, ...] = ()
-    if session.has_workflows(locked):
-        try:
-            compared = compare(session, locked, ())
-            differences, broken = compared.differences, compared.broken
-            refused = session.warnings(compared.references, locked)
-        except PathMissingError as error:
-            broken = (error.problem(),)
-    standing = standing_of(session, locked, differences)
+    compared = compare(session, locked, ())
+    standing = standing_of(session, locked, compared.differences)
     drift = [_drift(model) for model in standing.models if model.state is not State.PRESENT]
     drift += [_alias_drift(action) for action in standing.aliases]
     return Verdict(
         standing=standing,
-        findings=(*drift, *stale_problems(differences), *broken, *_denied(session, locked)),
-        warnings=(*standing.warnings, *refused),
+        findings=(
+            *drift,
+            *stale_problems(compared.differences),
+            *compared.broken,
+            *_denied(session, standing, locked),
+        ),
+        warnings=(*standing.warnings, *session.warnings(compared.references, locked)),
     )
 
 
@@ -87,10 +82,11 @@ def _alias_drift(action: Link | Replace | Blocked) -> Problem:
     )
 
 
-def _denied(session: Session, locked: Lock) -> list[Problem]:
-    """Return the pins whose format the settings deny, whether or not their files are there."""
+def _denied(session: Session, standing: Standing, locked: Lock) -> list[Problem]:
+    """Return the pins whose format the settings deny, and whose files are there all the same."""
     if session.settings.formats is not Formats.DENY:
         return []
+    said = {one.ref for one in standing.models if one.problem is not None}
     return [
         Problem(
             slug="unsafe-format",
@@ -98,6 +94,6 @@ def _denied(session: Session, locked: Lock) -> list[Problem]:
             message=f"{key} may run code when it is loaded, and the settings deny such formats",
             hint='Replace it in the workflows, or set formats = "warn" below [lock]',
         )
-        for key in sorted(locked.models)
+        for key in sorted(locked.models.keys() - said)
         if is_pickle(key) or locked.models[key].format == "pickle"
     ]

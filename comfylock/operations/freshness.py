@@ -50,9 +50,10 @@ def check_lock(session: Session, paths: Sequence[str]) -> Checked:
 def compare(session: Session, locked: Lock, paths: Sequence[str]) -> Checked:
     """Compare a lock with the workflows.
 
-    A workflow that cannot be read is no difference: what the lock knows of it stands.
+    A workflow that cannot be read is no difference: what the lock knows of it stands. One that is
+    gone is one, also where all of them are.
     """
-    reading = session.read_workflows(session.lock_inputs(paths, locked).read)
+    reading = session.read_workflows(_inputs_of(session, locked, paths))
     unreadable = {problem.ref for problem in reading.broken if problem.ref is not None}
     unknown = {
         key
@@ -73,6 +74,22 @@ def compare(session: Session, locked: Lock, paths: Sequence[str]) -> Checked:
     )
 
 
+def _inputs_of(session: Session, locked: Lock, paths: Sequence[str]) -> tuple[str, ...]:
+    try:
+        return session.lock_inputs(paths, locked).read
+    except PathMissingError:
+        return ()  # all that the lock was made from is gone
+    except UsageError:
+        if paths:
+            raise
+        return tuple(path for path in locked.workflows if (session.base / path).exists())
+
+
+def has_workflows(session: Session, locked: Lock) -> bool:
+    """Say whether any workflow of a lock is here to be compared with it."""
+    return any(map(session.leads_somewhere, (*locked.inputs, *locked.workflows)))
+
+
 class Freshness(StrEnum):
     """What `install` makes of a lock that no longer says what the workflows need."""
 
@@ -81,19 +98,20 @@ class Freshness(StrEnum):
     DO_NOT_LOOK = "frozen"
 
 
-def differences_of(session: Session, locked: Lock, freshness: Freshness) -> tuple[Difference, ...]:
-    """Return why a lock is stale, where there are workflows to compare it with."""
-    if freshness is Freshness.DO_NOT_LOOK:
-        return ()
+def differences_of(
+    session: Session, locked: Lock, freshness: Freshness
+) -> tuple[Difference, ...] | None:
+    """Return why a lock is stale, ``None`` where nobody looked.
+
+    An install needs no workflows: where none of them is here, nobody looks unless told to.
+
+    Raises:
+        LockStaleError: it must be fresh and is not.
+    """
     must = freshness is Freshness.MUST_BE_FRESH
-    if not must and not session.has_workflows(locked):
-        return ()
-    try:
-        found = compare(session, locked, ()).differences
-    except (PathMissingError, UsageError):
-        if must:
-            raise
-        return ()
+    if freshness is Freshness.DO_NOT_LOOK or not (must or has_workflows(session, locked)):
+        return None
+    found = compare(session, locked, ()).differences
     if found and must:
         raise LockStaleError(stale_message(found), hint="Run `comfylock lock`, then install again")
     return found

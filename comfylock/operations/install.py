@@ -43,7 +43,7 @@ class Installed:
         plan: the decision.
         outcomes: what came of it; none in a dry run, and none when there was nothing to do.
         unresolved: references that the lock holds without a pin.
-        differences: why the lock is stale.
+        differences: why the lock is stale, ``None`` where nobody looked.
         warnings: what the readers of locks noticed.
         hashed_files: how many files were read to know all this.
         kept_bytes: what an interrupted run leaves for the next one to go on from.
@@ -52,7 +52,7 @@ class Installed:
     plan: Plan
     outcomes: tuple[Outcome, ...]
     unresolved: tuple[str, ...]
-    differences: tuple[Difference, ...]
+    differences: tuple[Difference, ...] | None
     warnings: tuple[str, ...]
     hashed_files: int
     kept_bytes: int = 0
@@ -65,7 +65,7 @@ def manner_of(freshness: Freshness) -> str:
 
 def _is_all_well(
     selection: Selection,
-    differences: tuple[Difference, ...],
+    differences: tuple[Difference, ...] | None,
     unresolved: tuple[str, ...],
     locked: Lock,
 ) -> bool:

@@ -6,10 +6,10 @@ from enum import StrEnum
 
 from comfylock.artifacts import Candidate
 from comfylock.candidates import hash_changed
-from comfylock.errors import CannotWorkError, Problem
+from comfylock.errors import CannotWorkError, LockConflictError, Problem
 from comfylock.inputs import Inputs
 from comfylock.lockfile.changes import Change, diff_locks
-from comfylock.lockfile.file import read_lock
+from comfylock.lockfile.file import read_lock, read_lock_text
 from comfylock.lockfile.model import Lock, Pin
 from comfylock.locking import (
     Division,
@@ -178,8 +178,21 @@ def _previous(session: Session, old_lock: OldLock) -> tuple[Lock | None, tuple[s
         return session.old_lock()
     try:
         return session.old_lock()[0], ()
+    except LockConflictError:
+        return _either_side(session), ()
     except CannotWorkError:
         return None, ()
+
+
+def _either_side(session: Session) -> Lock | None:
+    """Return a lock in conflict as far as it can be read, for what it was made from."""
+    from comfylock.lockfile.merge import merge_conflicted
+
+    try:
+        text = read_lock_text(session.lock_path)
+        return merge_conflicted(text, session.lock_path.name).lock
+    except CannotWorkError:
+        return None
 
 
 def _kept(misses: Sequence[Missed], old: Lock | None, wishes: Collection[str]) -> dict[str, Pin]:

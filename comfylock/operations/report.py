@@ -9,7 +9,7 @@ from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock, Pin
 from comfylock.lockfile.review import content_bytes
 from comfylock.names import split_key
-from comfylock.operations.freshness import Freshness, differences_of
+from comfylock.operations.freshness import compare
 from comfylock.operations.status import ModelState, Standing, State, standing_of
 from comfylock.session import Session
 
@@ -91,7 +91,7 @@ def report(session: Session) -> Overview:
 
 def _standing(session: Session, locked: Lock) -> Standing | None:
     """Return how the models stand; a machine without models can still tell what is locked."""
-    differences = differences_of(session, locked, Freshness.WARN)
+    differences = compare(session, locked, ()).differences
     try:
         return standing_of(session, locked, differences)
     except ModelsDirMissingError as error:

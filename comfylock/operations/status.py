@@ -12,7 +12,7 @@ from comfylock.lockfile.changes import Difference
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock
 from comfylock.names import is_alias, split_alias
-from comfylock.operations.freshness import Freshness, LockState, differences_of
+from comfylock.operations.freshness import LockState, compare
 from comfylock.operations.selection import Selection, refuse_unknown_folders, select
 from comfylock.plan import (
     Blocked,
@@ -92,7 +92,7 @@ def status(session: Session) -> Standing:
         return Standing(
             models=(), lock=LockState.MISSING, differences=(), bytes_to_fetch=0, links=0
         )
-    return standing_of(session, locked, differences_of(session, locked, Freshness.WARN))
+    return standing_of(session, locked, compare(session, locked, ()).differences)
 
 
 def standing_of(session: Session, locked: Lock, differences: tuple[Difference, ...]) -> Standing:

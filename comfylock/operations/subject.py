@@ -9,6 +9,7 @@ from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock, Pin
 from comfylock.locking import recorded_pin
 from comfylock.names import shown, split_key
+from comfylock.operations.freshness import has_workflows
 from comfylock.references import Reference, ReferenceKind, Requirement
 from comfylock.selecting import matching_refs, one_ref
 from comfylock.session import Session
@@ -93,7 +94,7 @@ def _lock(session: Session) -> Lock | None:
 
 def _references(session: Session, lock: Lock | None) -> tuple[Reference, ...]:
     """Read the workflows; a lock that came without them is enough to go on."""
-    if lock is not None and not session.has_workflows(lock):
+    if lock is not None and not has_workflows(session, lock):
         return ()
     return session.read_workflows(session.lock_inputs((), lock).read).all_references
 

@@ -32,7 +32,7 @@ from comfylock.unpinned import unpinned
 def install_page(done: Installed, *, seconds: float, dry_run: bool) -> Page:
     """Show the plan of a dry run, or what came of each action."""
     warnings = [f"warning: {shown(text)}" for text in done.warnings]
-    warnings += stale_warning(done.differences)
+    warnings += stale_warning(done.differences or ())
     unresolved = tuple(unpinned(ref) for ref in done.unresolved)
     failed = _failures(done, dry_run=dry_run)
     rows = [_plan_line(action) for action in done.plan.actions if not isinstance(action, Keep)]
@@ -46,7 +46,7 @@ def install_page(done: Installed, *, seconds: float, dry_run: bool) -> Page:
         document={
             "plan": [plan_fields(action) for action in done.plan.actions],
             "results": [_outcome_fields(outcome) for outcome in _all_outcomes(done, dry_run)],
-            "lock": str(LockState.STALE if done.differences else LockState.FRESH),
+            "lock": _lock_state(done),
             "unresolved": list(done.unresolved),
             "summary": _install_summary(done, failed, dry_run=dry_run),
         },
@@ -111,6 +111,12 @@ def _all_outcomes(done: Installed, dry_run: bool) -> tuple[Outcome, ...]:  # noq
         Outcome(ref=key_of(action), action="keep", status=Status.DONE, path=target_of(action))
         for action in done.plan.actions
     )
+
+
+def _lock_state(done: Installed) -> str | None:
+    if done.differences is None:
+        return None
+    return str(LockState.STALE if done.differences else LockState.FRESH)
 
 
 def _install_summary(

@@ -45,11 +45,20 @@ def find_workflow_files(
     return tuple(sorted(found, key=lambda path: path.as_posix()))
 
 
+def leads_somewhere(name: str, base: Path, exclude: Sequence[str] = ()) -> bool:
+    """Say whether an input names a file, a folder, or a glob that matches something."""
+    try:
+        next(_named(name, base, tuple(exclude)), None)
+    except PathMissingError:
+        return False
+    return True
+
+
 def _named(name: str, base: Path, exclude: tuple[str, ...]) -> Iterator[Path]:
     path = Path(os.path.normpath(base / name))
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - unlike Path's, it says no of a name that is too long
         yield from _below(path, base, exclude)
-    elif path.exists():
+    elif os.path.exists(path):  # noqa: PTH110 - likewise
         yield path
     elif _MAGIC.search(name):
         yield from _globbed(name, base, exclude)

@@ -54,11 +54,11 @@ class InstallSummary(TypedDict):
 
 
 class InstallDocument(TypedDict):
-    """The plan, and with anything but a dry run its outcomes."""
+    """The plan, and with anything but a dry run its outcomes; no `lock` where nobody looked."""
 
     plan: list[Planned]
     results: list[Result]
-    lock: LockState
+    lock: LockState | None
     unresolved: list[str]
     summary: InstallSummary
 
