@@ -1,5 +1,6 @@
 """Where comfy.lock and the models folders are on this machine, before anything is opened."""
 
+import os
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ def find_lock(directory: Path, lockfile: Path | None) -> Path:
         lockfile: the file that the user names, which is then the one.
     """
     if lockfile is not None:
-        return directory / lockfile
+        return Path(os.path.abspath(directory / lockfile))  # noqa: PTH100 - "..", but not links
     for folder in (directory, *directory.parents):
         if folder != directory and _is_shared(folder):
             continue

@@ -50,14 +50,25 @@ def one_ref(ref: str, keys: Iterable[str]) -> str:
     return first
 
 
-def matching_workflows(name: str, paths: Iterable[str]) -> tuple[str, ...]:
-    """Return the workflows that a path, a glob, or the end of a path means, sorted.
+def matching_workflows(
+    name: str, paths: Iterable[str], below: str | None = None
+) -> tuple[str, ...]:
+    """Return the workflows that a file, a folder, a glob, or the end of a path means, sorted.
+
+    Args:
+        name: as typed.
+        paths: the workflows, as the lock spells them.
+        below: where the name leads as a path, relative to the lock; ``None`` where it leads out.
 
     Raises:
         UnresolvedError: it means none of them; the message has the most alike.
-        AmbiguousError: it is no glob, and means several.
+        AmbiguousError: it is no folder and no glob, and means several.
     """
     known = sorted(paths)
+    inside = "" if below == "." else f"{below}/"
+    led_to = [path for path in known if below and (path == below or path.startswith(inside))]
+    if led_to:
+        return tuple(led_to)
     found = _found(name.removeprefix("./"), known)
     if not found:
         alike = most_alike(name, known)

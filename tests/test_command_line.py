@@ -80,6 +80,33 @@ def test_a_setting_is_switched_on_by_the_words_that_switch_options_on(world, wor
     assert re.search(r"inactive +true +\(COMFYLOCK_INACTIVE\)", done.out)
 
 
+@pytest.mark.parametrize("named", [["-C", "../.."], ["--lockfile", "../../comfy.lock"]])
+def test_a_folder_above_may_be_named(world, named):
+    put_workflow(world, "loras/ink.safetensors")
+    world.here("lock", "workflows")
+    below = world.project / "some" / "where"
+    below.mkdir(parents=True)
+
+    for arguments in (["lock"], ["install"], ["lock", "--check"], ["install", "--locked"]):
+        done = subprocess.run(
+            world.command(*arguments, *named),
+            env=world.environment,
+            cwd=below,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr.count("error")) == (0, 0), done.stderr
+
+
+def test_a_workflow_may_be_named_through_a_link(world):
+    put_workflow(world, "loras/ink.safetensors")
+    (world.root / "link").symlink_to(world.project)
+
+    assert world.here("lock", str(world.root / "link" / "workflows")).code == 0
+    assert 'inputs = [\n    "workflows",\n]' in world.lock_path.read_text("utf-8")
+
+
 def test_json_is_one_document_though_lines_are_asked_for_as_well(world):
     done = world.here("install", "--json", "--json-lines")
 

@@ -390,6 +390,41 @@ def test_only_and_workflow_choose(world: World) -> None:
     assert world.here("install", "--only", "nothing/*").code == 2
 
 
+@pytest.mark.parametrize(
+    ("named", "keys"),
+    [
+        ("a.json", [INK_KEY]),
+        ("./a.json", [INK_KEY]),
+        ("{project}/a.json", [INK_KEY]),
+        ("../{name}/a.json", [INK_KEY]),
+        ("sub/b.json", [BRUSH_KEY, PAPER_KEY]),
+        ("b.json", [BRUSH_KEY, PAPER_KEY]),
+        ("sub", [BRUSH_KEY, PAPER_KEY]),
+        ("sub/", [BRUSH_KEY, PAPER_KEY]),
+        ("sub/*.json", [BRUSH_KEY, PAPER_KEY]),
+        (".", [BRUSH_KEY, INK_KEY, PAPER_KEY]),
+    ],
+)
+def test_a_workflow_may_be_named_as_any_path_is(world: World, named: str, keys: list[str]) -> None:
+    """Also where the workflows themselves are not here."""
+    world.lock(
+        pin_of(INK),
+        pin_of(PAPER),
+        pin_of(BRUSH),
+        workflows={"a.json": [INK_KEY], "sub/b.json": [PAPER_KEY, BRUSH_KEY]},
+    )
+    name = named.format(project=world.project, name=world.project.name)
+    ran = world.here("install", "--dry-run", "--json", "--workflow", name)
+    assert [row["ref"] for row in ran.document["plan"]] == keys
+
+
+def test_a_workflow_is_named_from_where_one_stands(world: World) -> None:
+    world.lock(pin_of(INK), workflows={"sub/b.json": [INK_KEY]})
+    (world.project / "sub").mkdir()
+    ran = world.here("-C", str(world.project / "sub"), "install", "--workflow", "./b.json")
+    assert (ran.code, world.has(INK_KEY, INK)) == (0, True)
+
+
 def test_dry_run_prints_the_plan_and_changes_nothing(world: World) -> None:
     world.put(BRUSH_KEY, b"mine")
     world.put("vae/brush.safetensors", bytes_of(PAPER))

@@ -3,14 +3,13 @@
 import dataclasses
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from comfylock.cli.completing import complete_refs, complete_workflows
 from comfylock.cli.options import global_options, json_option, option
-from comfylock.cli.output import close_reporter, finish, given, open_session
+from comfylock.cli.output import close_reporter, finish, given, open_session, working_directory
 from comfylock.cli.removing import review_removals
 
 if TYPE_CHECKING:
@@ -25,8 +24,9 @@ if TYPE_CHECKING:
 @option(
     "--workflow",
     multiple=True,
+    metavar="PATH",
     shell_complete=complete_workflows,
-    help="Only what this workflow needs; repeatable.",
+    help="Only what this workflow needs, or those in this folder; repeatable.",
 )
 @option(
     "--only",
@@ -153,7 +153,7 @@ def _known_right(manner: str) -> int | None:
     from comfylock.operations.quick import models_known_right
 
     return models_known_right(
-        Path(given("directory", default=Path())).absolute(),
+        working_directory(),
         given("lockfile", default=None),
         given("models_dir", default=()),
         given("extra_model_paths", default=()),

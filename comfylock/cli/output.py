@@ -28,6 +28,11 @@ def given(name: str, *, default: Any) -> Any:
     return kept_options(click.get_current_context()).get(name, default)
 
 
+def working_directory() -> Path:
+    """Return the folder that `-C` names, or the one that the command was run in."""
+    return Path(os.path.abspath(given("directory", default="")))  # noqa: PTH100 - not through links
+
+
 def open_session(
     reporter: "Reporter | None" = None, *, refresh: bool = False, **wishes: Any
 ) -> "Session":
@@ -42,14 +47,14 @@ def open_session(
 
     if refresh:
         wishes["reuse"] = _refreshing()
-    directory = Path(given("directory", default=Path()))
+    directory = working_directory()
     if not directory.is_dir():
         raise UsageError(
             f"{shown(str(directory))} is not a folder", hint="Check the path given with -C"
         )
     return Session(
         Wishes(
-            directory=directory.absolute(),
+            directory=directory,
             lockfile=given("lockfile", default=None),
             models_dirs=given("models_dir", default=()),
             extra_model_paths=given("extra_model_paths", default=()),

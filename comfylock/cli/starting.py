@@ -1,12 +1,10 @@
 """`init` and `doctor`: the first set-up, and what works here."""
 
-from pathlib import Path
-
 import click
 
 from comfylock.cli.completing import complete_files
 from comfylock.cli.options import global_options, json_option, option
-from comfylock.cli.output import finish, given, open_session
+from comfylock.cli.output import finish, given, open_session, working_directory
 
 
 @click.command()
@@ -27,7 +25,7 @@ def init(workflows: tuple[str, ...], as_json: bool) -> int:
     from comfylock.operations.init import init as set_up
     from comfylock.report.init import init_page
 
-    directory = Path(given("directory", default=Path())).absolute()
+    directory = working_directory()
     with open_session() as session:
         page = init_page(set_up(session, directory, workflows), named=bool(workflows))
     return finish("init", page, session, as_json=as_json)

@@ -104,13 +104,5 @@ def tree(session: Session, workflow: str | None) -> Tree:
     lock = read_lock(session.lock_path)
     paths = sorted(lock.workflows)
     if workflow is not None:
-        paths = list(matching_workflows(_below(session, workflow), paths))
+        paths = list(matching_workflows(workflow, paths, session.below(workflow)))
     return Tree(lock=lock, entries={path: lock.workflows[path] for path in paths})
-
-
-def _below(session: Session, workflow: str) -> str:
-    """Return a path that leads to a file as the lock spells it; other texts as they are."""
-    path = session.path_of(workflow)
-    if not path.exists() or not path.is_relative_to(session.base):
-        return workflow
-    return path.relative_to(session.base).as_posix()

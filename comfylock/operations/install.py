@@ -11,7 +11,7 @@ from comfylock.lockfile.changes import Difference
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock
 from comfylock.operations.freshness import Freshness, differences_of
-from comfylock.operations.selection import Selection, refuse_unknown_folders, select
+from comfylock.operations.selection import Selection, refuse_unknown_folders, select, with_workflows
 from comfylock.outcomes import Outcome
 from comfylock.plan import Plan, filling_of, make_plan
 from comfylock.session import Session
@@ -89,7 +89,7 @@ def install(
     locked = read_lock(session.lock_path)
     differences = differences_of(session, locked, freshness)
     refuse_unknown_folders(locked, session.known_folders)
-    pins, unresolved = select(locked, selection)
+    pins, unresolved = select(locked, with_workflows(session, locked, selection))
     pins = with_aliases(pins, session.settings.aliases)
     inventory = session.inventory(pins)
     plan = make_plan(pins, inventory, session.policy)

@@ -1,12 +1,14 @@
 """Which part of comfy.lock is meant."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from comfylock.errors import LockInvalidError, UsageError
+from comfylock.errors import AmbiguousError, LockInvalidError, UnresolvedError, UsageError
 from comfylock.lockfile.model import Lock, Pin, WorkflowEntry
-from comfylock.names import quoted, shown, split_key
+from comfylock.names import shown, split_key
+from comfylock.selecting import matching_workflows
+from comfylock.session import Session
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,11 +24,31 @@ class Selection:
     only: tuple[str, ...] = ()
 
 
+def with_workflows(session: Session, locked: Lock, selection: Selection) -> Selection:
+    """Return a selection with the workflows that it means, as the lock spells them.
+
+    Raises:
+        UsageError: one of them is not in the lock, or may be several.
+    """
+    try:
+        meant = [
+            matching_workflows(name, locked.workflows, session.below(name))
+            for name in selection.workflows
+        ]
+    except (UnresolvedError, AmbiguousError) as error:
+        raise UsageError(error.message, hint=error.hint) from error
+    return replace(selection, workflows=tuple(path for paths in meant for path in paths))
+
+
 def select(locked: Lock, selection: Selection) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
     """Return the pins and the unresolved references that a selection means, sorted by key.
 
+    Args:
+        locked: the lock.
+        selection: its workflows are spelled as the lock does.
+
     Raises:
-        UsageError: a named workflow is not in the lock, or a glob matches nothing.
+        UsageError: a glob matches nothing.
     """
     entries = _selected_entries(locked, selection.workflows)
     keys = {key for entry in entries for key in entry.models}
@@ -49,12 +71,6 @@ def _is_selected(key: str, selection: Selection) -> bool:
 
 
 def _selected_entries(locked: Lock, workflows: Sequence[str]) -> list[WorkflowEntry]:
-    for path in workflows:
-        if path not in locked.workflows:
-            raise UsageError(
-                f"{shown(path)} is not in comfy.lock",
-                hint=f"Run `comfylock lock {quoted(path)}` first",
-            )
     chosen = sorted(set(workflows)) if workflows else sorted(locked.workflows)
     return [locked.workflows[path] for path in chosen]
 
