@@ -1,5 +1,7 @@
 """The user's own files that lie where references look for them."""
 
+from comfylock.disk.download import HEAD_BYTES, foreign_kind
+from comfylock.disk.read import first_bytes
 from comfylock.disk.scan import Scanner
 from comfylock.names import EMBEDDING_EXTENSIONS, extension, unsafe_reason
 from comfylock.resolve import LocalMatch, format_of
@@ -24,5 +26,6 @@ def local_match(key: str, scanner: Scanner) -> LocalMatch | None:
                 size=file.stat.size,
                 digests=file.digests,
                 format=format_of(spelled),
+                foreign=foreign_kind(spelled, first_bytes(file.path, HEAD_BYTES)),
             )
     return None

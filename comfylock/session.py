@@ -355,7 +355,7 @@ class Session:
                 allowed_hosts=frozenset(self.user.allow_hosts),
             ),
             local=local,
-            wishes=self.project.models,
+            wishes=wishes,
             rungs=self.settings.evidence,
             reporter=self.reporter,
         )

@@ -425,6 +425,19 @@ def test_a_workflow_is_named_from_where_one_stands(world: World) -> None:
     assert (ran.code, world.has(INK_KEY, INK)) == (0, True)
 
 
+@pytest.mark.parametrize(("formats", "warns"), [("", True), ("warn", True), ("allow", False)])
+def test_a_format_that_may_run_code_is_warned_of_once_unless_it_is_allowed(
+    world: World, formats: str, warns: bool
+) -> None:
+    world.lock(pin_of(INK), pin_of(PICKLE, "upscale_models/upscaler.pth", format="pickle"))
+    planned = world.here("install", "--dry-run", COMFYLOCK_FORMATS=formats)
+    ran = world.here("install", COMFYLOCK_FORMATS=formats)
+    for one in (planned, ran):
+        assert ("warning: what may run code" in one.err) is warns
+    assert ran.code == 0
+    assert "warning" not in world.here("install", COMFYLOCK_FORMATS=formats).err
+
+
 def test_dry_run_prints_the_plan_and_changes_nothing(world: World) -> None:
     world.put(BRUSH_KEY, b"mine")
     world.put("vae/brush.safetensors", bytes_of(PAPER))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.standin.catalogue import file, model, version
 from tests.standin.server import Fault
-from tests.world import SHELVES, World
+from tests.world import SHELVES, World, bytes_of
 
 INK, PAPER = "ink.safetensors", "paper-grain.safetensors"
 GRAIN = model(
@@ -314,6 +314,40 @@ def _split_models(text: str) -> tuple[str, str, str]:
     first = text.index('[model."loras/ink')
     second = text.index('[model."loras/paper')
     return text[:first], text[first:second], text[second:]
+
+
+def test_nobody_is_told_the_hash_of_a_private_file(world, hub):
+    write(world, "a.json", "my-face.safetensors")
+    world.put("loras/my-face.safetensors", bytes_of(111))
+    text = '[models."loras/my-face.safetensors"]\nlocal = true\n'
+    (world.project / "comfylock.toml").write_text(text, "utf-8")
+
+    assert world.here("lock", "workflows").code == 0
+
+    assert locked(world)["model"]["loras/my-face.safetensors"]["evidence"] == "local"
+    assert hub.requests == ()
+
+
+def test_a_hash_that_may_not_pin_is_not_asked_about(world, hub):
+    write(world, "a.json", "my-face.safetensors")
+    world.put("loras/my-face.safetensors", bytes_of(111))
+
+    assert world.here("lock", "workflows", COMFYLOCK_EVIDENCE="embedded,known").code == 0
+
+    assert locked(world)["model"]["loras/my-face.safetensors"]["evidence"] == "local"
+    assert hub.requests == ()
+
+
+@pytest.mark.parametrize("text", ["", '[models."loras/false.safetensors"]\nlocal = true\n'])
+def test_a_pickle_of_ones_own_under_a_safe_name_is_never_pinned(world, text):
+    write(world, "a.json", "false.safetensors")
+    world.put("loras/false.safetensors", bytes_of(118))
+    (world.project / "comfylock.toml").write_text(text, "utf-8")
+
+    done = world.here("lock", "workflows", "--json")
+
+    assert (done.code, [one["slug"] for one in done.document["errors"]]) == (1, ["unsafe-format"])
+    assert "model" not in locked(world)
 
 
 def test_ignored_references_are_nobodys_business(world):

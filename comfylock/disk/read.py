@@ -39,6 +39,19 @@ def open_file(path: str | Path) -> FileIO:
     return FileIO(handle, "rb")
 
 
+def first_bytes(path: str | Path, count: int) -> bytes:
+    """Return how a file begins; nothing where it is gone.
+
+    Raises:
+        PathOccupiedError, PermissionDeniedError, DiskError: as `open_file`.
+    """
+    try:
+        with open_file(path) as file:
+            return file.read(count)
+    except FileNotFoundError:
+        return b""
+
+
 def hash_file(path: str | Path, algorithms: tuple[str, ...]) -> tuple[FileStat, Digests]:
     """Read a file once and return its facts and digests.
 

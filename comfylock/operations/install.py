@@ -10,11 +10,13 @@ from comfylock.disk.registry import register_lock
 from comfylock.lockfile.changes import Difference
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock
+from comfylock.names import is_pickle, split_alias
 from comfylock.operations.freshness import Freshness, differences_of
 from comfylock.operations.selection import Selection, refuse_unknown_folders, select, with_workflows
 from comfylock.outcomes import Outcome
 from comfylock.plan import Plan, filling_of, make_plan
 from comfylock.session import Session
+from comfylock.settings import Formats
 
 
 class InstallMode(StrEnum):
@@ -99,6 +101,7 @@ def install(
 
         plan, said = with_removals(session, locked, plan)
         warnings += said
+    warnings += _format_warnings(plan, session.settings.formats)
     plan = review(plan)
     if mode is InstallMode.APPLY:
         register_lock(session.directories.primary, session.lock_path)
@@ -127,6 +130,18 @@ def _carried_out(session: Session, plan: Plan) -> tuple[Outcome, ...]:
     from comfylock.operations.vanished import with_reasons
 
     return with_reasons(session, plan, outcomes)
+
+
+def _format_warnings(plan: Plan, formats: Formats) -> tuple[str, ...]:
+    """Return what to say of files to be placed whose format may run code when it is loaded."""
+    filled = [filling.pin for action in plan.of_pins if (filling := filling_of(action)) is not None]
+    pickles = [pin for pin in filled if is_pickle(pin.key) or pin.format == "pickle"]
+    keys = sorted({split_alias(pin.key)[0] for pin in pickles})
+    if formats is not Formats.WARN or not keys:
+        return ()
+    more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
+    text = f"what may run code when it is loaded: {', '.join(keys[:5])}{more}"
+    return (f'{text}; to stop this warning, set formats = "allow" below [lock]',)
 
 
 def _kept_bytes(session: Session, plan: Plan) -> int:

@@ -79,12 +79,14 @@ class LocalMatch:
         size: exact bytes.
         digests: of its bytes; SHA-256 is needed for looking it up.
         format: what its bytes are, one of the lock's formats.
+        foreign: what its first bytes surely are, where that is no model of its extension.
     """
 
     path: str
     size: int
     digests: Digests
     format: str
+    foreign: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

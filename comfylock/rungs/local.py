@@ -2,7 +2,8 @@
 
 from comfylock.candidates import of_content
 from comfylock.lockfile.model import Evidence, Pin
-from comfylock.rungs.case import Case, Found, Miss, Step, kept, pinned
+from comfylock.names import shown
+from comfylock.rungs.case import Case, Found, Miss, Step, kept, pinned, refused
 
 
 def from_lock(case: Case) -> Step | None:
@@ -16,6 +17,8 @@ def from_local_hash(case: Case) -> Step:
     """Look the user's own file up by its hash."""
     if case.local is None:
         return Miss(rung="hash", reason="no file of this name is in a models folder")
+    if case.local.foreign is not None:
+        return Miss(rung="hash", reason=f"{case.local.path} is {case.local.foreign} and no model")
     digest = case.local.digests.sha256
     if digest is None:
         return Miss(rung="hash", reason=f"{case.local.path} was not hashed with SHA-256")
@@ -36,6 +39,8 @@ def from_local_alone(case: Case) -> Step:
     local = case.local
     if local is None:
         return Miss(rung="local", reason="no file of this name is in a models folder")
+    if local.foreign is not None:
+        return refused(case, f"{shown(local.path)} is {local.foreign} and is never pinned")
     if not local.digests:
         return Miss(rung="local", reason=f"{local.path} was not hashed")
     if case.hinted and local.digests.sha256 not in case.hinted:
