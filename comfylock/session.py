@@ -355,7 +355,7 @@ class Session:
                 allowed_hosts=frozenset(self.user.allow_hosts),
             ),
             local=local,
-            wishes=wishes,
+            wishes=self.project.models,
             rungs=self.settings.evidence,
             reporter=self.reporter,
         )
@@ -499,6 +499,7 @@ class Session:
         from comfylock.apply import Workplace, apply_plan
         from comfylock.disk.streams import Receiving, connections_of
 
+        _ = self.hub  # what is wrong with its address is wrong with no single model
         connections = connections_of(self.settings)
         workplace = Workplace(
             destination=self.destination,

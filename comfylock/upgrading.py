@@ -122,6 +122,9 @@ def moved_to(pin: Pin, version: ModelVersion, versions: Sequence[ModelVersion]) 
         version: where it should move.
         versions: where the locked file's traits are looked up.
     """
+    changed = _changed(pin, [version])
+    if changed is not None:
+        return Undecided(old=pin, problem=changed)
     locked = _locked_file(pin, [*versions, version])
     fitting = _of_same_kind(pin, locked, version)
     different = contents(fitting)

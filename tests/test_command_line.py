@@ -216,6 +216,42 @@ def test_output_that_cannot_be_written_is_said(world, asking):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder without writing")
+@pytest.mark.parametrize("asking", [["lock", "workflows"], ["lock", "workflows", "--json"]])
+def test_a_lock_that_cannot_be_written_is_a_job_that_could_not_be_done(world, asking):
+    put_workflow(world, "loras/ink.safetensors")
+    world.lock_path.symlink_to("/proc/comfy.lock")
+
+    done = world.here(*asking)
+
+    assert done.code == 2
+    assert "was not written" in done.err
+
+
+@pytest.mark.parametrize(
+    "asking", [["search", "ink"], ["pin", "ink", "civitai:12"], ["search", "\udcff"]]
+)
+def test_a_question_that_nobody_hears_has_no_answer(world, asking):
+    put_workflow(world, "loras/ink.safetensors")
+    world.lock(pin_of(INK), workflows={"workflows/a.json": ["loras/ink.safetensors"]})
+
+    assert world.here(*asking, "--offline").code == 2
+
+
+def test_an_argument_that_is_no_text_is_searched_for_as_far_as_it_is(world):
+    assert world.here("search", "\udcff").code == 1
+    assert world.here("search", "ink\udcff").code in {0, 1}
+
+
+@pytest.mark.parametrize("url", ["http://example.org", "no address", "https://u:p@example.org"])
+def test_a_wrong_address_of_a_hub_is_nobodys_fault_but_the_settings(world, url):
+    world.lock(pin_of(INK), pin_of(BRUSH))
+
+    done = world.here("install", "--json", COMFYLOCK_CIVITAI_URL=url)
+
+    assert (done.code, [one["slug"] for one in done.document["errors"]]) == (2, ["config-invalid"])
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_is_no_reason_to_fail(world, closed):
     put_workflow(world, "loras/ink.safetensors")

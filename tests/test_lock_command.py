@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -348,6 +349,20 @@ def test_a_pickle_of_ones_own_under_a_safe_name_is_never_pinned(world, text):
 
     assert (done.code, [one["slug"] for one in done.document["errors"]]) == (1, ["unsafe-format"])
     assert "model" not in locked(world)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that fails to read")
+def test_a_file_that_cannot_be_read_stops_no_other_model(world):
+    write(world, "a.json", "bad.safetensors", INK)
+    (world.models / "loras").mkdir()
+    (world.models / "loras" / "bad.safetensors").symlink_to("/proc/self/mem")
+
+    done = world.here("lock", "workflows", "--json")
+
+    assert done.code == 1
+    assert [one["ref"] for one in done.document["errors"]] == ["loras/bad.safetensors"]
+    assert "bad.safetensors is unreadable" in done.err
+    assert list(locked(world)["model"]) == ["loras/ink.safetensors"]
 
 
 def test_ignored_references_are_nobodys_business(world):

@@ -304,5 +304,6 @@ def test_the_file_that_comfyui_would_load_is_found_for_a_lock(disk: Disk) -> Non
     (disk.models / INK_KEY).mkdir(parents=True)
     path = disk.put("ink.safetensors", bytes_of(INK), base=disk.extra)
     found = disk.scanner().find_named(INK_KEY, ("blake3", "sha256"))
+    assert isinstance(found, LocalFile)
     assert found is not None
     assert (found.path, found.digests) == (path, pin_of(INK).digests)

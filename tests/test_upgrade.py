@@ -282,7 +282,13 @@ def test_with_the_hub_down_nothing_moves_and_the_code_says_so(world):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("lock", "-U"), ("lock", "-P", "ink.safetensors"), ("lock", "--rebuild"), ("update",)],
+    [
+        ("lock", "-U"),
+        ("lock", "-P", "ink.safetensors"),
+        ("lock", "-P", "ink.safetensors=11"),
+        ("lock", "--rebuild"),
+        ("update",),
+    ],
 )
 def test_a_replaced_file_is_an_error_and_never_a_silent_rewrite(world, arguments):
     lock(world, INK)
@@ -302,6 +308,7 @@ def test_outdated_tells_of_a_replaced_file(world):
     ran = world.here("outdated")
     assert ran.code == 1
     assert "error[hash-mismatch]" in ran.err
+    assert "No newer versions; asked for 1 model; 1 file changed at Civitai" in ran.err
 
 
 def test_a_rebuild_keeps_the_inputs_and_shows_what_differs(world):

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +21,19 @@ from comfylock.cli.options import Commands, global_options, switched_on
 from comfylock.cli.output import colour, show
 from comfylock.cli.starting import doctor, init
 from comfylock.cli.telling import diff, export, merge_driver, report
-from comfylock.errors import ComfylockError, OutputError, StoppedError, UsageError
+from comfylock.errors import (
+    CannotWorkError,
+    ComfylockError,
+    NetworkError,
+    OfflineError,
+    OutputError,
+    PlaceError,
+    StoppedError,
+    UsageError,
+)
+
+#: Where these stop one model, its answer is no; where they stop the command, there is none.
+_NOBODYS_ANSWER = (PlaceError, NetworkError, OfflineError)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +103,8 @@ def _fail(error: ComfylockError, asked: _Asked, kept: Mapping[str, Any], *, begu
     from comfylock.report.page import error_page
 
     page = error_page(error)
+    if isinstance(error, _NOBODYS_ANSWER):
+        page = replace(page, exit_code=CannotWorkError.exit_code)
     if asked.as_lines:
         from comfylock.report.json_lines import JsonLines
 

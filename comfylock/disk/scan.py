@@ -98,23 +98,16 @@ class Scanner:
             hashed_files=self._hashed_files,
         )
 
-    def find_named(self, key: str, algorithms: tuple[str, ...]) -> LocalFile | None:
-        """Return the file that ComfyUI would load for a key, hashed, or ``None``.
-
-        Raises:
-            PlaceError: it is there and cannot be read.
-        """
+    def find_named(self, key: str, algorithms: tuple[str, ...]) -> Content:
+        """Return the file that ComfyUI would load for a key, hashed, or what forbids to read it."""
         for path in self._candidate_paths(key):
             try:
                 status = os.stat(path)  # noqa: PTH116 - strings are several times faster here
             except OSError:
                 continue
             if stat_bits.S_ISREG(status.st_mode):
-                found = self._hash_all([_Wish(path=path, status=status, algorithms=algorithms)])
-                content = found[path]
-                if isinstance(content, Obstacle):
-                    raise PlaceError(f"{path} is {content.reason}", ref=key)
-                return content
+                wish = _Wish(path=path, status=status, algorithms=algorithms)
+                return self._hash_all([wish])[path]
         return None
 
     def _candidate_paths(self, key: str) -> Iterator[str]:

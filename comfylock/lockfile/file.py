@@ -59,7 +59,10 @@ def read_lock_text(path: Path) -> str:
             hint="Run `comfylock lock WORKFLOWS` to write one, or name it with --lockfile",
         ) from error
     except OSError as error:
-        raise LockInvalidError(f"{shown(str(path))} cannot be read: {error.strerror}") from error
+        raise LockInvalidError(
+            f"{shown(str(path))} cannot be read: {error.strerror}",
+            hint="Check who may read it, and the disk.",
+        ) from error
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

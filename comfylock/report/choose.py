@@ -28,8 +28,15 @@ def chosen_page(done: Chosen) -> Page:
             },
         },
         has_signs=True,
-        exit_code=1 if done.misses else 0,
+        exit_code=_code(done),
     )
+
+
+def _code(done: Chosen) -> int:
+    if not done.misses:
+        return 0
+    nothing_done = not done.said and not done.changes
+    return 2 if nothing_done and not any(missed.answered for missed in done.misses) else 1
 
 
 def _sentence(done: Chosen) -> list[str]:

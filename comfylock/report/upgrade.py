@@ -16,14 +16,11 @@ def outdated_page(found: Upgraded, *, exit_code: bool) -> Page:
     newer = [one for _, one in sorted(found.upgrades.items()) if isinstance(one, Newer)]
     rows = [_row(one) for one in newer]
     rows += [line for held in found.undecided for line in held_lines(held)]
-    open_count = len(newer) + len(found.undecided)
-    verb = "has" if open_count == 1 else "have"
-    total = counted(len(found.upgrades) + len(found.faults), "model")
     return Page(
         out=tuple(rows),
         err=(
             *unmoved_lines(found.unmoved),
-            f"{open_count} of {total} {verb} a newer version" if open_count else _no_news(found),
+            _sentence(found, newer),
         ),
         problems=(*(held.problem for held in found.undecided), *found.faults),
         document={
@@ -46,15 +43,27 @@ def outdated_page(found: Upgraded, *, exit_code: bool) -> Page:
 def _code(found: Upgraded, newer: Sequence[Newer], *, exit_code: bool) -> int:
     if found.nobody_answered:
         return 2
-    changed = any(held.problem.slug == "hash-mismatch" for held in found.undecided)
-    return 1 if found.faults or changed or (exit_code and (newer or found.undecided)) else 0
+    has_answer = newer or found.undecided
+    return 1 if found.faults or _changed(found) or (exit_code and has_answer) else 0
 
 
-def _no_news(found: Upgraded) -> str:
+def _changed(found: Upgraded) -> int:
+    """Return how many files have other bytes at Civitai than when they were locked."""
+    return sum(1 for held in found.undecided if held.problem.slug == "hash-mismatch")
+
+
+def _sentence(found: Upgraded, newer: Sequence[Newer]) -> str:
     if found.nobody_answered:
         return "Nobody could be asked"
+    changed = _changed(found)
+    tail = f"; {counted(changed, 'file')} changed at Civitai" if changed else ""
+    open_count = len(newer) + len(found.undecided) - changed
+    if open_count:
+        total = counted(len(found.upgrades) + len(found.faults), "model")
+        verb = "has" if open_count == 1 else "have"
+        return f"{open_count} of {total} {verb} a newer version{tail}"
     checked = len(found.upgrades) - len(found.unmoved)
-    return f"No newer versions; asked for {counted(checked, 'model')}"
+    return f"No newer versions; asked for {counted(checked, 'model')}{tail}"
 
 
 def _row(one: Newer) -> str:

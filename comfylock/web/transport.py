@@ -176,7 +176,7 @@ class Transport:
             GoneError: a true 404 or 410.
             FetchError: anything else that is not an answer.
         """
-        query = urlencode(list(params), quote_via=quote)
+        query = urlencode(list(params), quote_via=quote, errors="replace")
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         return self._ask(Request(url=f"{url}?{query}" if query else url, headers=headers))
 
