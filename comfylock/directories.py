@@ -8,7 +8,7 @@ Source: ComfyUI 0.25 folder_paths.py, utils/extra_config.py, main.py (apply_cust
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -148,16 +148,17 @@ def open_directories(models_dirs: Sequence[Path], extra_files: Sequence[Path]) -
         ConfigInvalidError: one of the files breaks ComfyUI's rules.
     """
     primary, *others = models_dirs
-    checkout = primary.parent if is_checkout(primary.parent) else None
+    home = primary.parent
+    is_home = is_checkout(home) or is_base(home)
     files = list(extra_files)
-    beside = primary.parent / EXTRA_MODEL_PATHS
+    beside = home / EXTRA_MODEL_PATHS
     if beside.is_file():
         files.insert(0, beside)
     return ModelDirectories(
         primary=primary,
         others=tuple(others),
         extra=tuple(extra for file in files for extra in read_extra_model_paths(file)),
-        output=checkout / "output" if checkout is not None else None,
+        output=home / "output" if is_home else None,
     )
 
 
@@ -167,6 +168,14 @@ def is_checkout(path: Path) -> bool:
     return program and (path / "folder_paths.py").is_file() and (path / "models").is_dir()
 
 
+def is_base(path: Path) -> bool:
+    """Say whether a directory is where a ComfyUI keeps its files apart from its source.
+
+    That is what ``--base-directory`` names, and what ComfyUI Desktop makes in the user's documents.
+    """
+    return all((path / name).is_dir() for name in ("models", "custom_nodes", "user"))
+
+
 def find_models_dirs(
     flags: Sequence[Path], env: Mapping[str, str], configured: Sequence[Path], start: Path
 ) -> tuple[Path, ...]:
@@ -174,7 +183,8 @@ def find_models_dirs(
 
     The first of these that names any counts: flags, ``COMFYLOCK_MODELS_DIR`` (several divided as
     in ``PATH``), the user's config, ``COMFYUI_PATH``, a ComfyUI checkout around or beside `start`
-    or a folder above it. A ComfyUI folder may be given for the models folder in it.
+    or a folder above it, or else a base directory there. A ComfyUI folder may be given for the
+    models folder in it.
 
     Raises:
         ModelsDirMissingError: none is known, several lie side by side, or a named one is not
@@ -214,11 +224,25 @@ def _models_dir(path: Path, origin: str) -> Path:
 
 def _discovered(start: Path) -> Path:
     absolute = Path(os.path.abspath(start))  # noqa: PTH100 - as above
-    for directory in (absolute, *absolute.parents):
-        if is_checkout(directory):
-            return directory
-    for directory in (absolute, *absolute.parents):
-        found = list(_checkouts_in(directory))
+    above = (absolute, *absolute.parents)
+    for fits in (is_checkout, is_base):
+        enclosing = next(filter(fits, above), None)
+        if enclosing is not None:
+            return enclosing
+    for fits in (is_checkout, is_base):
+        beside = _beside(above, fits)
+        if beside is not None:
+            return beside
+    raise ModelsDirMissingError(
+        f"no ComfyUI models folder was found around {shown(str(absolute))}",
+        hint="Name it with --models-dir, or set COMFYUI_PATH to your ComfyUI folder.",
+    )
+
+
+def _beside(above: Sequence[Path], fits: Callable[[Path], bool]) -> Path | None:
+    """Return the one ComfyUI folder in the first of these directories that has any."""
+    for directory in above:
+        found = list(_inside(directory, fits))
         if len(found) == 1:
             return found[0]
         if found:
@@ -226,16 +250,13 @@ def _discovered(start: Path) -> Path:
             raise ModelsDirMissingError(
                 f"there are several ComfyUI folders: {names}", hint="Name one with --models-dir"
             )
-    raise ModelsDirMissingError(
-        f"no ComfyUI models folder was found around {shown(str(absolute))}",
-        hint="Name it with --models-dir, or set COMFYUI_PATH to your ComfyUI folder",
-    )
+    return None
 
 
-def _checkouts_in(directory: Path) -> Iterator[Path]:
-    """Yield the checkouts inside a directory whose names begin with "comfy".
+def _inside(directory: Path, fits: Callable[[Path], bool]) -> Iterator[Path]:
+    """Yield the ComfyUI folders inside a directory whose names begin with "comfy".
 
-    Directories that all users may write to are passed over: anyone could plant a checkout there.
+    Directories that all users may write to are passed over: anyone could plant one there.
     """
     try:
         if directory.stat().st_mode & stat.S_IWOTH:
@@ -246,7 +267,7 @@ def _checkouts_in(directory: Path) -> Iterator[Path]:
     for child in children:
         if child.name.casefold().startswith("comfy"):
             # The portable build for Windows keeps the checkout one level deeper.
-            yield from (path for path in (child, child / "ComfyUI") if is_checkout(path))
+            yield from (path for path in (child, child / "ComfyUI") if fits(path))
 
 
 def read_extra_model_paths(path: Path) -> tuple[ExtraPath, ...]:

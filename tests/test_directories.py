@@ -172,6 +172,28 @@ def test_enclosing_checkout_counts_before_one_beside(tmp_path):
     assert find_models_dirs([], {}, [], outer / "user" / "flows") == (outer / "models",)
 
 
+def base_directory(path: Path) -> Path:
+    """What ComfyUI Desktop makes, and what `--base-directory` is given."""
+    for name in ("models", "custom_nodes", "input", "output", "user/default/workflows"):
+        (path / name).mkdir(parents=True)
+    return path
+
+
+def test_a_base_directory_around_or_beside_the_workflows_is_found(tmp_path):
+    base = base_directory(tmp_path / "Documents" / "ComfyUI")
+    (tmp_path / "Documents" / "flows").mkdir()
+    for start in (base / "user" / "default" / "workflows", tmp_path / "Documents" / "flows"):
+        assert find_models_dirs([], {}, [], start) == (base / "models",)
+    assert open_directories([base / "models"], []).output == base / "output"
+
+
+def test_a_checkout_counts_before_a_base_directory_that_does_not_enclose_the_workflows(tmp_path):
+    base = base_directory(tmp_path / "ComfyUI-data")
+    source = checkout(tmp_path / "ComfyUI")
+    assert find_models_dirs([], {}, [], tmp_path) == (source / "models",)
+    assert find_models_dirs([], {}, [], base / "user") == (base / "models",)
+
+
 def test_two_checkouts_side_by_side_are_a_question(tmp_path):
     checkout(tmp_path / "ComfyUI")
     checkout(tmp_path / "comfyui-old")
