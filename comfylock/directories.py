@@ -235,7 +235,7 @@ def _discovered(start: Path) -> Path:
             return beside
     raise ModelsDirMissingError(
         f"no ComfyUI models folder was found around {shown(str(absolute))}",
-        hint="Name it with --models-dir, or set COMFYUI_PATH to your ComfyUI folder.",
+        hint="Name it with --models-dir, or set COMFYUI_PATH to your ComfyUI folder",
     )
 
 

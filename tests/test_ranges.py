@@ -150,7 +150,8 @@ def asked_of_the_hub(hub: Standin) -> int:
 
 
 def interrupted(download: Download, hub: Standin) -> None:
-    """Stop a download when several connections are at work."""
+    """Stop a download when several connections are at work and much is left to do."""
+    hub.configure(throttle_per_connection=SPEED // 6)
 
     def stop() -> None:
         wait_until(lambda: len(ranges(hub)) >= 4)
@@ -162,6 +163,7 @@ def interrupted(download: Download, hub: Standin) -> None:
     with pytest.raises(StoppedError):
         download.run()
     stopper.join()
+    hub.configure(throttle_per_connection=SPEED)
     # A connection that was just being opened is noticed by the server, too.
     wait_until(lambda: not any(one.name == "comfylock-range" for one in threading.enumerate()))
 
@@ -356,6 +358,25 @@ def test_an_interrupt_ends_it_at_once_and_costs_nothing(tmp_path: Path, hub: Sta
     assert again.run() == content()
     assert sent(hub) <= (SIZE - kept) * 1.02
     assert again.advanced() == SIZE - kept
+
+
+def test_bytes_that_the_hash_had_not_reached_are_not_fetched_again(
+    tmp_path: Path, hub: Standin
+) -> None:
+    """All connections broke when two pieces were there and the first was hashed."""
+    download = Download(tmp_path, hub.url)
+    with download.fetcher() as web, download.claimed() as part:
+        part.write(content()[:MIB])
+        part.begin_stream()
+        part.write_at(MIB, content()[MIB : 2 * MIB])
+        part.spread(Journal(total=SIZE, done=((0, 2 * MIB),)))
+        receiving = Receiving(
+            fetcher=web, reporter=download.heard, stop=download.stop,
+            connections=download.connections,
+        )  # fmt: skip
+        receive(download.pin, part, receiving)
+        part.discard()
+    assert download.advanced() == SIZE - 2 * MIB
 
 
 def test_ranges_refused_on_a_resume_start_over(tmp_path: Path, hub: Standin) -> None:

@@ -505,6 +505,8 @@ def test_a_dead_place_says_nothing_of_another_port_of_its_host():
         with pytest.raises(NetworkError):
             web.get_json(f"{url}/a")
         assert web.get_json(f"{hub.url}/a") == {}
+
+
 def asked(web: Transport, server: Server) -> FetchError | None:
     """Ask for a file as downloads do: once, and trying again is the caller's business."""
     try:

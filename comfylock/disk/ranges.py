@@ -115,7 +115,8 @@ class _Spread:
                 with self._lock:
                     if pieces.front == part.size:
                         self._lock.wait(_TICK_S)
-                    self._raise_if_ended()
+                    if not pieces.is_whole:  # else only the hash has still to follow
+                        self._raise_if_ended()
                     self._staff(ramp)
                     front = min(pieces.front, part.size + at_most)
                 part.catch_up(front)
