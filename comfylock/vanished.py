@@ -33,7 +33,7 @@ def explained(
     message = f"{problem.message}; {_what_became(pin, version)}"
     if others:
         spec = others[0].spec
-        hint = f"The same bytes are at {spec}: `comfylock pin {quoted(pin.key)} {spec}`"
+        hint = f"The same bytes are at {spec}: `comfylock pin {quoted(pin.key)} {quoted(spec)}`"
         return replace(problem, message=message, hint=hint)
     if version is None or not version.files:
         return replace(problem, message=message)
@@ -41,7 +41,7 @@ def explained(
         hint = "Run `comfylock install` again later; its storage may be out of order"
         return replace(problem, message=message, hint=hint)
     spec = version.files[0].spec
-    hint = f"If you want what is there now: `comfylock pin {quoted(pin.key)} {spec}`"
+    hint = f"If you want what is there now: `comfylock pin {quoted(pin.key)} {quoted(spec)}`"
     return replace(problem, message=message, hint=hint)
 
 

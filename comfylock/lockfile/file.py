@@ -61,7 +61,7 @@ def read_lock_text(path: Path) -> str:
     except OSError as error:
         raise LockInvalidError(
             f"{shown(str(path))} cannot be read: {error.strerror}",
-            hint="Check who may read it, and the disk.",
+            hint="Check who may read it, and the disk",
         ) from error
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n")

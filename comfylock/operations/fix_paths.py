@@ -126,7 +126,7 @@ def _not_rewritten(path: str, names: int) -> Problem:
         slug="workflow-invalid",
         ref=path,
         message=f"{shown(path)} was left as it is: {_only_json(names)}",
-        hint="open it in ComfyUI, save the workflow as .json and rewrite that",
+        hint="Open it in ComfyUI, save the workflow as .json and rewrite that",
     )
 
 

@@ -103,7 +103,7 @@ def _of_another_model(case: Case, version: ModelVersion, address: CivitaiAddress
             f"the pin names Civitai model {address.model}, and version {version.version} belongs "
             f"to model {version.model} ({shown(version.model_name)})",
             f"If that version is meant, say `civitai:{version.version}`; else look for the right "
-            "one with `comfylock search`.",
+            "one with `comfylock search`",
         ),
         candidates=version.files,
     )

@@ -362,7 +362,7 @@ def _out_of_reach(reason: str) -> NetworkError:
     return NetworkError(
         reason,
         hint="Check the network and the proxy settings, then run the same command again: "
-        "it goes on where it stopped.",
+        "it goes on where it stopped",
     )
 
 
