@@ -83,9 +83,11 @@ class TestNested:
 
     INNER = subgraph("inner", [node(1, VAE, "a.pt"), node(2, VAE, "b.pt")])
 
-    def keys(self, *outer_proxies, values, middle=True):
-        more = {"properties": proxies(("1", "vae_name"), ("2", "vae_name"))} if middle else {}
-        outer = subgraph("outer", [node(10, "inner", **more)])
+    def keys(self, *outer_proxies, values):
+        outer = subgraph(
+            "outer",
+            [node(10, "inner", properties=proxies(("1", "vae_name"), ("2", "vae_name")))],
+        )
         instance = node(30, "outer", *values, properties=proxies(*outer_proxies))
         return keys(ui(instance, subgraphs=[outer, self.INNER]))
 

@@ -8,7 +8,7 @@ modes and declarations.
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +24,8 @@ from comfylock.workflows.ui_json import is_ui_workflow, parse_ui_workflow
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_NESTING = 1000
 MAX_WRAPPINGS = 5
+
+_SAVE_AGAIN = "save the workflow again in ComfyUI, or leave the file out with `exclude`"
 
 
 def read_workflow(path: Path) -> Workflow | NotAWorkflow:
@@ -41,7 +43,7 @@ def read_workflow(path: Path) -> Workflow | NotAWorkflow:
 
 
 @contextmanager
-def faults_named(path: Path) -> Iterator[None]:
+def faults_named(path: Path) -> Generator[None]:
     """Translate what goes wrong with a workflow into an error that names its file.
 
     Raises:
@@ -52,12 +54,13 @@ def faults_named(path: Path) -> Iterator[None]:
     except MemoryError as error:
         raise WorkflowInvalidError(
             f"cannot read workflow {shown(str(path))}: it needs too much memory",
+            hint=_SAVE_AGAIN,
             ref=str(path),
         ) from error
     except WorkflowInvalidError as error:
         raise WorkflowInvalidError(
             f"cannot read workflow {shown(str(path))}: {error.message}",
-            hint=error.hint,
+            hint=error.hint or _SAVE_AGAIN,
             ref=str(path),
         ) from error
 
@@ -68,11 +71,11 @@ def _read(path: Path) -> Workflow | NotAWorkflow:
             return _read_open(file, path.suffix.lower())
     except FileNotFoundError as error:
         raise PathMissingError(
-            f"there is no file {shown(str(path))}", hint="Check the path", ref=str(path)
+            f"there is no file {shown(str(path))}", hint="check the path", ref=str(path)
         ) from error
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise WorkflowInvalidError(reason, hint="Check that the file can be read") from error
+        raise WorkflowInvalidError(reason, hint="check that the file can be read") from error
 
 
 def _read_open(file: BinaryIO, suffix: str) -> Workflow | NotAWorkflow:
@@ -84,7 +87,7 @@ def _read_open(file: BinaryIO, suffix: str) -> Workflow | NotAWorkflow:
     if is_misnamed(suffix, head):
         raise WorkflowInvalidError(
             f"its first bytes are not those of a {suffix} file",
-            hint="Copy or download the file again; if git keeps it with LFS, run `git lfs pull`",
+            hint="copy or download the file again; if git keeps it with LFS, run `git lfs pull`",
         )
     return parse_workflow(_read_whole(file))
 
@@ -131,12 +134,12 @@ def parse_json(data: bytes) -> Json:
     except UnicodeDecodeError as error:
         raise WorkflowInvalidError(
             f"it is not UTF-8 text (byte {error.start})",
-            hint="Save the workflow as JSON in ComfyUI, or name a picture or video that holds it",
+            hint="save the workflow as JSON in ComfyUI, or name a picture or video that holds it",
         ) from error
     if text.lstrip()[:1] == "<":
         raise WorkflowInvalidError(
             "it is a web page, not JSON",
-            hint="Download the file itself, not the page that shows it",
+            hint="download the file itself, not the page that shows it",
         )
     try:
         document: Json = json.loads(text)
