@@ -11,13 +11,14 @@
     │   ├── LockVersionError             lock-version
     │   ├── ModelsDirMissingError        models-dir-missing
     │   ├── OutputError                  disk-error
+    │   ├── NotReachableError            the slug of the FetchError behind it
     │   └── BusyError                    busy
     ├── AnswerIsNoError        exit 1    the answer is no
     │   ├── LockStaleError               lock-stale
     │   ├── UnresolvedError              unresolved
     │   ├── AmbiguousError               ambiguous
     │   └── WorkflowInvalidError         workflow-invalid
-    ├── FetchError             exit 2    the outside world did not give what all hangs on
+    ├── FetchError             exit 1    the outside world did not give what was asked for
     │   ├── NetworkError                 network
     │   ├── OfflineError                 offline
     │   ├── ServerError                  server-error
@@ -43,7 +44,7 @@ What the user will read in a list (unresolved, blocked, failed) is a value, not 
 `Problem` is that value. Only `cli/main.py` catches the base class.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 
@@ -194,13 +195,19 @@ class WorkflowInvalidError(AnswerIsNoError):
 
 
 class FetchError(ComfylockError):
-    """The outside world did not give what was asked for.
+    """The outside world did not give what was asked for."""
 
-    Where one model's fault does not stop the others it is told as a `Problem`; what goes out of a
-    command is the fault of what all of it hangs on.
-    """
 
-    exit_code = 2
+class NotReachableError(CannotWorkError):
+    """What the whole job hangs on could not be fetched; the slug is that fault's."""
+
+    def __init__(self, message: str, *, fault: FetchError, hint: str | None) -> None:
+        super().__init__(message, hint=hint)
+        self.fault = fault
+
+    def problem(self, ref: str | None = None) -> Problem:
+        """Return this error as a value, with the slug of the fault behind it."""
+        return replace(super().problem(ref), slug=self.fault.slug)
 
 
 class NetworkError(FetchError):

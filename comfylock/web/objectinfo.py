@@ -5,7 +5,7 @@ from contextlib import closing
 from typing import cast
 from urllib.parse import urlsplit
 
-from comfylock.errors import FetchError, OfflineError
+from comfylock.errors import FetchError, NotReachableError, OfflineError
 from comfylock.events import Reporter
 from comfylock.names import shown
 from comfylock.web.transport import Transport
@@ -30,7 +30,7 @@ def fetch_object_info(
         offline: ask nobody.
 
     Raises:
-        FetchError: there is no answer.
+        NotReachableError: there is no answer.
     """
     if urlsplit(address).path in {"", "/"}:
         address = f"{address.rstrip('/')}{_PATH}"
@@ -46,8 +46,9 @@ def fetch_object_info(
         try:
             return cast("Json", transport.get_json(address))
         except FetchError as error:
-            raise type(error)(
+            raise NotReachableError(
                 f"ComfyUI's nodes are not known from {_shown(address)}: {error.message}",
+                fault=error,
                 hint=error.hint if isinstance(error, OfflineError) else _HINT,
             ) from error
 
