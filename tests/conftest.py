@@ -6,9 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.standin.server import Standin
 from tests.world import SHELVES, World
+
+# A busy machine is no defect, and a release must not hang on what chance finds: the same examples
+# each time. `--hypothesis-profile=search` looks for new ones.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, max_examples=2_000)
+settings.load_profile("same")
 
 
 @pytest.fixture

@@ -280,7 +280,8 @@ def _of_path(session: Session, subject: Subject, spec: str) -> ModelWish:
     path = session.path_of(spec)
     if not path.is_file():
         raise UnresolvedError(
-            f"there is no file {told(spec)}", hint=f"Check the path; {UNDERSTOOD[0].lower()}{UNDERSTOOD[1:]}"
+            f"there is no file {told(spec)}",
+            hint=f"Check the path; {UNDERSTOOD[0].lower()}{UNDERSTOOD[1:]}",
         )
     folder, name = split_key(subject.key)
     places = [Path(directory) / name for directory in session.directories.directories(folder)]
