@@ -195,8 +195,9 @@ def slip_in(words: list[str]) -> str | None:
         while isinstance(command, click.Group):
             name, found, words = command.resolve_command(click.Context(command), words)
             assert found is not None
+            assert name is not None
             command = found
-        command.make_context(name, words)
+        command.make_context(command.name, words)
     except click.UsageError as error:
         return error.format_message()
     return None
@@ -244,6 +245,28 @@ def test_contributing_tells_every_target_of_make() -> None:
     targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     assert [one for one in targets if f"| `make {one}` |" not in text] == []
+
+
+def test_a_list_of_commands_says_of_each_all_that_it_says(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for path in ("", "cache", "auth"):
+        assert run([*path.split(), "--help"]) == 0
+        listed = capsys.readouterr().out.partition("\nCommands:\n")[2]
+        assert listed.strip()
+        assert "..." not in listed
+
+
+def test_without_a_command_there_is_the_help_and_no_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for path in ("", "cache", "auth"):
+        assert run(path.split()) == 2
+        told = capsys.readouterr()
+        assert (told.out, told.err[:17]) == ("", "Usage: comfylock ")
+        assert "error[" not in told.err
+    assert run(["cache", "--json"]) == 2
+    assert '"ok": false' in capsys.readouterr().out
 
 
 def test_every_command_answers_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,3 +117,26 @@ def test_packages_hold_one_docstring_only():
     for path in PACKAGE.rglob("*/__init__.py"):
         body = ast.parse(path.read_text(encoding="utf-8")).body
         assert [type(node) for node in body] == [ast.Expr], path
+
+
+def test_what_click_has_since_8_4_alone_is_not_needed_to_run():
+    """Its types could not be subscripted before, and pyproject.toml allows older ones."""
+    found = [
+        f"{path.name}:{node.lineno}"
+        for path in (PACKAGE / "cli").glob("*.py")
+        for node in _run(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value).startswith("click.")
+    ]
+    assert found == []
+
+
+def _run(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is run: not what stands under TYPE_CHECKING, nor annotations."""
+    yield node
+    body = (
+        node.orelse
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        else (ast.iter_child_nodes(node))
+    )
+    for child in body:
+        yield from _run(child)

@@ -32,7 +32,7 @@ def scan(paths: tuple[str, ...], object_info: str | None, as_json: bool) -> int:
     return finish("scan", page, session, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Look for files on Civitai.")
 @click.argument("text", nargs=-1, required=True)
 @option("--type", "types", multiple=True, metavar="TYPE", help="Only LORA, Checkpoint, …")
 @option(
@@ -58,7 +58,7 @@ def search(
     return finish("search", page, session, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Show who needs a model, and what its pin rests on.")
 @click.argument("ref", shell_complete=complete_refs)
 @refresh_option
 @json_option
@@ -78,7 +78,7 @@ def why(ref: str, refresh: bool, as_json: bool) -> int:
     return finish("why", page, session, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Show what each workflow needs.")
 @click.argument("workflow", required=False, shell_complete=complete_workflows)
 @json_option
 @global_options(with_variables=False)

@@ -11,13 +11,13 @@ _replaced = option(
 )
 
 
-@click.group()
+@click.group(short_help="See or remove what comfylock keeps for itself.")
 @global_options(with_variables=False)
 def cache() -> None:
     """See or remove what comfylock keeps: API answers, partial downloads, replaced files."""
 
 
-@cache.command("dir")
+@cache.command("dir", short_help="Print the folders.")
 @json_option
 @global_options(with_variables=False)
 def cache_dir(as_json: bool) -> int:
@@ -30,7 +30,7 @@ def cache_dir(as_json: bool) -> int:
     return finish("cache dir", page, session, as_json=as_json)
 
 
-@cache.command()
+@cache.command(short_help="Say what is kept, and how large it is.")
 @json_option
 @global_options(with_variables=False)
 def info(as_json: bool) -> int:
@@ -43,7 +43,7 @@ def info(as_json: bool) -> int:
     return finish("cache info", page, session, as_json=as_json)
 
 
-@cache.command()
+@cache.command(short_help="Remove partial downloads that nobody goes on with.")
 @_replaced
 @_dry_run
 @json_option
@@ -64,7 +64,7 @@ def prune(replaced: bool, dry_run: bool, as_json: bool) -> int:
     return finish("cache prune", page, session, as_json=as_json)
 
 
-@cache.command()
+@cache.command(short_help="Remove the kept answers of the API.")
 @option("--partial", is_flag=True, help="Also partial downloads.")
 @_replaced
 @_dry_run

@@ -6,7 +6,7 @@ from comfylock.cli.options import global_options, json_option, option
 from comfylock.cli.output import finish, open_session
 
 
-@click.command()
+@click.command(short_help="Say by the exit code whether all is as comfy.lock says.")
 @option(
     "--verify",
     type=click.Choice(["stat", "full"]),
@@ -24,7 +24,7 @@ def check(verify: str, as_json: bool) -> int:
     return _checked("check", verify, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="The same, reading every model again.")
 @json_option
 @global_options(with_variables=False)
 def verify(as_json: bool) -> int:

@@ -7,7 +7,7 @@ from comfylock.cli.options import global_options, json_option, option, refresh_o
 from comfylock.cli.output import finish, open_session
 
 
-@click.command()
+@click.command(short_help="Say which file a reference means.")
 @click.argument("ref", shell_complete=complete_refs)
 @click.argument("spec", shell_complete=complete_files)
 @option("--sha256", metavar="HEX", help="The hash that goes with a plain https address.")
@@ -30,7 +30,7 @@ def pin(ref: str, spec: str, sha256: str | None, refresh: bool, as_json: bool) -
     return finish("pin", page, session, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Take back what was said of a reference.")
 @click.argument("ref", shell_complete=complete_refs)
 @refresh_option
 @json_option

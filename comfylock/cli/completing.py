@@ -92,7 +92,7 @@ Register-ArgumentCompleter -Native -CommandName comfylock -ScriptBlock {
 """
 
 
-@click.command()
+@click.command(short_help="Print the script for your shell's completion.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish", "powershell"]))
 @global_options(with_variables=False)
 def completions(shell: str) -> int:

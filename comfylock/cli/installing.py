@@ -170,7 +170,7 @@ def _say_checked(models: int, seconds: float) -> int:
     return 0
 
 
-@click.command()
+@click.command(short_help="Show what is missing or different here.")
 @json_option
 @global_options(with_variables=False)
 def status(as_json: bool) -> int:

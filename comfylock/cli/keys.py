@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MOST_CHARACTERS = 8192
 
 
-@click.group()
+@click.group(short_help="Keep your keys for Civitai and Hugging Face.")
 @global_options(with_variables=False)
 def auth() -> None:
     """Keep your keys for Civitai and Hugging Face, or see which ones count.

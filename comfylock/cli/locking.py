@@ -91,7 +91,7 @@ def lock(
     return finish("lock", page, session, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Take newer versions of the same models.")
 @click.argument("refs", nargs=-1, shell_complete=complete_refs)
 @option("--dry-run", is_flag=True, help="Write nothing; show what would change.")
 @refresh_option
@@ -119,7 +119,7 @@ def update(refs: tuple[str, ...], dry_run: bool, refresh: bool, as_json: bool) -
     return finish("update", page, session, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Show which models have a newer version.")
 @option("--exit-code", is_flag=True, help="End with 1 when something is outdated.")
 @refresh_option
 @json_option

@@ -7,7 +7,7 @@ Global options are accepted before and after the command's name; every option ha
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
@@ -109,7 +109,13 @@ def switched_on(name: str) -> bool:
     return os.environ.get(_variable([name]), "").strip().lower() in _YES
 
 
-class _Listed(click.ParamType[str]):
+if TYPE_CHECKING:
+    _Type = click.ParamType[str]
+else:
+    _Type = click.ParamType  # before 8.4 it could not be subscripted
+
+
+class _Listed(_Type):
     """A text of which a variable may hold several, divided as in ``PATH``: names have blanks."""
 
     name = "text"

@@ -7,7 +7,7 @@ from comfylock.cli.options import global_options, json_option, option
 from comfylock.cli.output import finish, given, open_session, working_directory
 
 
-@click.command()
+@click.command(short_help="Set up a folder: comfylock.toml and .gitattributes.")
 @option(
     "--workflows",
     multiple=True,
@@ -31,7 +31,7 @@ def init(workflows: tuple[str, ...], as_json: bool) -> int:
     return finish("init", page, session, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Say what works on this machine, and what does not.")
 @option("--online", is_flag=True, help="Also ask the hubs: are the keys good, is the clock right?")
 @json_option
 @global_options(with_variables=False)

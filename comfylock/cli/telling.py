@@ -18,7 +18,7 @@ _output_option = option(
 )
 
 
-@click.command()
+@click.command(short_help="Show what differs between two locks.")
 @click.argument("old", required=False, shell_complete=complete_files)
 @click.argument("new", required=False, shell_complete=complete_files)
 @option(
@@ -67,7 +67,7 @@ def merge_driver(base: Path, ours: Path, theirs: Path) -> int:
     return finish("merge-driver", page, session, as_json=False)
 
 
-@click.command()
+@click.command(short_help="Write a page on workflows, models, sources and sizes.")
 @option(
     "--format",
     "form",
