@@ -19,9 +19,9 @@ from comfylock.names import is_pickle, shown, split_key
 from comfylock.rungs.case import format_of
 
 _UNMOVED = {
-    Evidence.PINNED: "it is pinned in comfylock.toml",
-    Evidence.LOCAL: "it is a local file that no hub has",
-    Evidence.KNOWN: "it comes from the table of well-known files",
+    Evidence.PINNED: "pinned in comfylock.toml",
+    Evidence.LOCAL: "a local file that no hub has",
+    Evidence.KNOWN: "from the table of well-known files",
 }
 
 

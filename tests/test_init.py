@@ -117,7 +117,7 @@ def test_the_users_word_goes_into_the_file_beside_the_comments(world: World) -> 
 
 def test_without_a_models_folder_it_says_what_names_one(world: World) -> None:
     ran = world.here("init", COMFYLOCK_MODELS_DIR="")
-    assert (ran.code, "Found no models folder" in ran.err) == (0, True)
+    assert (ran.code, "No ComfyUI models folder was found" in ran.err) == (0, True)
     assert "Next: comfylock lock WORKFLOWS" in ran.err
     assert world.here("init", "--json", COMFYLOCK_MODELS_DIR="").document["models_dir"] is None
 

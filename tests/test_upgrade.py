@@ -163,8 +163,8 @@ def test_what_is_pinned_or_local_stays_and_is_told(world):
     world.here("pin", INK, "civitai:11")
     ran = world.here("update")
     assert ran.code == 0
-    assert f"{INK} not moved: it is pinned in comfylock.toml" in ran.err
-    assert f"{LOST} not moved: it is a local file that no hub has" in ran.err
+    assert f"{INK} not moved: pinned in comfylock.toml" in ran.err
+    assert f"{LOST} not moved: a local file that no hub has" in ran.err
     assert source(world, INK) == (11, 111)
     assert world.here("update", f"{INK}=12").code == 1
     reasons = world.here("outdated", "--json").document["unmoved"]

@@ -49,9 +49,9 @@ def _unsaid(done: Begun, *, named: bool) -> list[str]:
 
 def _models_lines(done: Begun) -> list[str]:
     if done.models_dir is None:
-        reason = f" ({done.unknown.message})" if done.unknown is not None else ""
+        reason = done.unknown.message if done.unknown is not None else "no models folder is known"
         return [
-            f"Found no models folder{reason}",
+            shown(f"{reason[0].upper()}{reason[1:]}"),
             "`comfylock lock` works without one; --models-dir or COMFYUI_PATH names it",
         ]
     more = f" and {counted(done.extra_paths, 'further path')}" if done.extra_paths else ""
