@@ -200,6 +200,21 @@ def test_a_slip_on_the_command_line_is_a_document_too(market: World) -> None:
         assert (ran.document["command"], problem_with(ran.document)) == (command, None)
 
 
+def test_the_key_is_in_nothing_that_any_command_prints_or_writes(market: World) -> None:
+    """But for config.toml, where `auth login` keeps it."""
+    (market.project / "empty.lock").write_text("version = 1\n")
+    for line in STORY:
+        for form in ([], ["--json", "-v"]):
+            assert KEY not in market.here(*line.split(), *form).text, line
+    keyed = [
+        path
+        for path in market.root.rglob("*")
+        if path.is_file() and path.name != "config.toml" and KEY.encode() in path.read_bytes()
+    ]
+    assert keyed == []
+    assert any(entry.headers.get("authorization") for entry in market.hub.requests)
+
+
 def test_every_command_with_json_has_a_schema() -> None:
     with_json = {
         path
