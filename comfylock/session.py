@@ -216,8 +216,8 @@ class Session:
         except LockConflictError:
             from comfylock.lockfile.merge import read_conflicted
 
-            merged = read_conflicted(self.lock_path)
-            return merged, (f"merge conflict in {self.lock_path.name} resolved",)
+            merged, told = read_conflicted(self.lock_path)
+            return merged, (told,)
         return lock, ()
 
     def write_lock(self, lock: Lock) -> bool:

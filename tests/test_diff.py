@@ -393,6 +393,6 @@ def test_a_real_conflict_stays_in_the_file_with_markers(repository):
     done = branches(repository, [replace(OLD, digests=OTHER, sources=())], [other])
 
     assert done.returncode == 1
-    assert f"both sides pin {KEY}, and differently" in done.stderr
+    assert f"both sides of the merge pin these models differently:\n  {KEY}\n" in done.stderr
     text = repository.lock_path.read_text("utf-8")
     assert all(marker in text for marker in ("<<<<<<< ours", "=======", ">>>>>>> theirs"))

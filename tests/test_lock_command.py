@@ -9,7 +9,7 @@ import pytest
 
 from tests.standin.catalogue import file, model, version
 from tests.standin.server import Fault
-from tests.world import SHELVES, World, bytes_of
+from tests.world import SHELVES, World, bytes_of, pin_of
 
 INK, PAPER = "ink.safetensors", "paper-grain.safetensors"
 GRAIN = model(
@@ -276,6 +276,31 @@ def test_both_sides_of_a_merge_conflict_are_kept(world):
 
     assert done.code == 0
     assert world.lock_path.read_text("utf-8") == whole
+    assert (
+        "Merged both sides of comfy.lock; entries: 2 only in ours, 2 only in theirs\n" in done.err
+    )
+
+
+def test_a_model_that_both_sides_pin_differently_is_shown_as_each_has_it(world):
+    write(world, "a.json", INK)
+    world.here("lock", "workflows")
+    head, mark, ink = world.lock_path.read_text("utf-8").partition("[model.")
+    ink = mark + ink
+    digest = pin_of(111).digests.sha256
+    other = ink.replace(digest, "f" * 64).replace("Ink Wash", "Ink \\u0007 Dry")
+    other = "".join(line for line in other.splitlines(True) if "blake3" not in line)
+    world.lock_path.write_text(f"{head}<<<<<<< a\n{ink}=======\n{other}>>>>>>> b\n", "utf-8")
+    before = world.lock_path.read_bytes()
+
+    done = world.here("lock")
+
+    assert (done.code, world.lock_path.read_bytes()) == (2, before)
+    assert (
+        "error[lock-conflict]: both sides of the merge pin these models differently:\n"
+        "  loras/ink.safetensors\n"
+        f"    ours    Ink Wash / v1, civitai version 11 (file 111), sha256:{digest[:12]}…\n"
+        "    theirs  Ink \\x07 Dry / v1, civitai version 11 (file 111), sha256:ffffffffffff…\n"
+    ) in done.err
 
 
 def test_a_conflict_that_is_a_question_can_be_rebuilt_from_what_both_sides_read(world):

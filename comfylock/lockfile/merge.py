@@ -15,12 +15,13 @@ from typing import TypeVar
 from comfylock.errors import ComfylockError, LockConflictError
 from comfylock.lockfile.file import parse_lock, read_lock_text
 from comfylock.lockfile.model import Dangling, Lock, Pin, Unknown, WorkflowEntry
-from comfylock.names import collision_form, shown
+from comfylock.names import collision_form
 
 _T = TypeVar("_T")
 _MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?: |$)")
 _OURS, _BASE, _THEIRS = "<<<<<<<", "|||||||", "======="
 _END = ">>>>>>>"
+_DIGEST_CHARACTERS = len("sha256:") + 12
 #: Which markers may follow which; the empty one is the text outside of conflicts.
 _FOLLOWS = {"": {_OURS}, _OURS: {_BASE, _THEIRS}, _BASE: {_THEIRS}, _THEIRS: {_END}}
 
@@ -32,14 +33,47 @@ class Merged:
     Attributes:
         lock: both sides together; where they conflict, ours.
         conflicts: keys that both sides pinned to different files, sorted.
+        rivals: their side's pin of each of these keys.
         from_ours: how many entries, workflows and models, only our side gave.
         from_theirs: likewise for their side.
     """
 
     lock: Lock
     conflicts: tuple[str, ...]
+    rivals: Mapping[str, Pin]
     from_ours: int
     from_theirs: int
+
+
+def read_conflicted(path: Path) -> tuple[Lock, str]:
+    """Return the lock in a file with conflict markers, both sides merged, and a sentence about it.
+
+    Raises:
+        LockMissingError, LockInvalidError, LockVersionError: as `read_lock`.
+        LockConflictError: the markers make no sense, or the sides disagree.
+    """
+    merged = merge_conflicted(read_lock_text(path), path.name)
+    if merged.conflicts:
+        raise LockConflictError(
+            f"both sides of the merge pin these models differently:{told_conflicts(merged)}",
+            hint="Keep one side of each by hand, or run `comfylock lock --rebuild`",
+        )
+    sides = f"{merged.from_ours} only in ours, {merged.from_theirs} only in theirs"
+    return merged.lock, f"Merged both sides of {path.name}; entries: {sides}"
+
+
+def told_conflicts(merged: Merged) -> str:
+    """Return both sides of each conflict, as lines below a message."""
+    ours = {collision_form(key): pin for key, pin in merged.lock.models.items()}
+    return "".join(
+        f"\n  {key}\n    ours    {_told(ours[collision_form(key)])}\n    theirs  {_told(rival)}"
+        for key, rival in merged.rivals.items()
+    )
+
+
+def _told(pin: Pin) -> str:
+    source = str(pin.sources[0]) if pin.sources else "no source"
+    return f"{pin.name or pin.key}, {source}, {str(pin.digests)[:_DIGEST_CHARACTERS]}…"
 
 
 def split_conflict(text: str) -> tuple[str, str, str | None]:
@@ -75,23 +109,6 @@ def _senseless(reason: str) -> LockConflictError:
         f"the merge conflict cannot be read: {reason}",
         hint="Take one side from version control, then run `comfylock lock`",
     )
-
-
-def read_conflicted(path: Path) -> Lock:
-    """Return the lock in a file with conflict markers, both sides merged.
-
-    Raises:
-        LockMissingError, LockInvalidError, LockVersionError: as `read_lock`.
-        LockConflictError: both sides pin a model, and differently, or the markers make no sense.
-    """
-    merged = merge_conflicted(read_lock_text(path), path.name)
-    if merged.conflicts:
-        raise LockConflictError(
-            "both sides of the merge pin these models, and differently:\n  "
-            + "\n  ".join(map(shown, merged.conflicts)),
-            hint="Keep one side of each by hand, or run `comfylock lock --rebuild`",
-        )
-    return merged.lock
 
 
 def merge_conflicted(text: str, name: str) -> Merged:
@@ -138,6 +155,7 @@ def merge_locks(ours: Lock, theirs: Lock, base: Lock | None) -> Merged:
     return Merged(
         lock=lock,
         conflicts=conflicts,
+        rivals={key: theirs.models[key] for key in conflicts},
         from_ours=_only_in(lock, ours, theirs),
         from_theirs=_only_in(lock, theirs, ours),
     )

@@ -6,7 +6,7 @@ from comfylock.artifacts import Source
 from comfylock.errors import Problem
 from comfylock.exports.links import page_address
 from comfylock.lockfile.changes import ChangeKind
-from comfylock.lockfile.merge import Merged
+from comfylock.lockfile.merge import Merged, told_conflicts
 from comfylock.lockfile.model import Pin, pin_to_dict
 from comfylock.lockfile.review import Alarm, Review, ReviewedModel, ReviewedWorkflow
 from comfylock.names import shown
@@ -71,16 +71,10 @@ def merge_page(merged: Merged | None) -> Page:
     if merged is None:
         problem = Problem(slug="lock-conflict", message="a side of the merge is no lock", hint=hint)
         return Page(problems=(problem,), exit_code=1)
-    problems = tuple(
-        Problem(
-            slug="lock-conflict",
-            ref=key,
-            message=f"both sides pin {key}, and differently",
-            hint=hint,
-        )
-        for key in merged.conflicts
-    )
-    return Page(problems=problems, exit_code=1 if problems else 0)
+    if not merged.conflicts:
+        return Page()
+    told = f"both sides of the merge pin these models differently:{told_conflicts(merged)}"
+    return Page(problems=(Problem(slug="lock-conflict", message=told, hint=hint),), exit_code=1)
 
 
 # ------------------------------------------------------------------------- what all forms say
