@@ -287,6 +287,7 @@ def test_a_model_that_both_sides_pin_differently_is_shown_as_each_has_it(world):
     head, mark, ink = world.lock_path.read_text("utf-8").partition("[model.")
     ink = mark + ink
     digest = pin_of(111).digests.sha256
+    assert digest is not None
     other = ink.replace(digest, "f" * 64).replace("Ink Wash", "Ink \\u0007 Dry")
     other = "".join(line for line in other.splitlines(True) if "blake3" not in line)
     world.lock_path.write_text(f"{head}<<<<<<< a\n{ink}=======\n{other}>>>>>>> b\n", "utf-8")
