@@ -328,6 +328,19 @@ def test_no_name_becomes_a_tag_a_link_a_mention_or_a_border(text):
     assert not re.search(r"@\w|#\d|www\.\w", spans_removed)
 
 
+def test_a_reference_that_nobody_asks_for_any_more_is_told(repository):
+    """Else a workflow would be listed without a word of what changed in it."""
+    old = lock_of([OLD], {"w.json": [KEY]}, {"w.json": ["loras/gone.pt", "embeddings/Found"]})
+    found = pinned("embeddings/Found.safetensors", 5, civitai(9))
+    new = lock_of([OLD, found], {"w.json": [KEY, found.key]})
+
+    text = "\n".join(diff_page(_diffed(old, new), markdown=False, exit_code=False).out)
+
+    assert "    - loras/gone.pt  unresolved before, and no longer asked for" in text
+    assert "embeddings/Found  unresolved" not in text
+    assert "no longer unresolved `loras/gone.pt`" in page(old, new)
+
+
 @given(st.text(max_size=60))
 def test_a_text_in_markdown_reads_as_it_is_written(text):
     """Whatever it is, it becomes one paragraph of text or one code span, without any tag."""

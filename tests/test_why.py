@@ -1,9 +1,14 @@
 """`why` and `tree`: who needs what, and on which evidence it was pinned."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
+from comfylock.lockfile.text import render_lock
 from tests.shop import INK, LOST, SHOP, TWIN, lock, put_workflow
 from tests.standin.server import Standin
+from tests.world import lock_of, pin_of
 
 
 @pytest.fixture
@@ -31,6 +36,17 @@ def test_why_tells_who_needs_a_model_and_what_each_rung_says(world):
         "  - known     no table of well-known files names ink.safetensors\n"
         "  + filename  Ink Wash / v1 (civitai version 11 (file 111))\n"
     )
+
+
+def test_why_tells_the_key_of_an_embedding_that_a_prompt_names_without_extension(world):
+    pin = pin_of(111, "embeddings/hands.safetensors")
+    node = {"class_type": "CLIPTextEncode", "inputs": {"text": "embedding:hands"}}
+    (world.project / "w.json").write_text(json.dumps({"1": node}))
+    lock = lock_of(pin, workflows={"w.json": [pin.key]})
+    world.lock_path.write_text(render_lock(replace(lock, inputs=("w.json",))), "utf-8")
+    told = world.here("why", "hands").out
+    assert told.startswith("embeddings/hands\n")
+    assert "  locked as   embeddings/hands.safetensors\n" in told
 
 
 def test_why_of_what_nothing_pins_ends_with_the_next_step(world):

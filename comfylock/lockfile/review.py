@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from comfylock.artifacts import CivitaiSource, HuggingFaceSource, Source, UrlSource
 from comfylock.hashes import Digests
-from comfylock.lockfile.changes import Change, ChangeKind, diff_locks
+from comfylock.lockfile.changes import Change, ChangeKind, diff_locks, matches
 from comfylock.lockfile.model import Evidence, Lock, Pin, WorkflowEntry
 from comfylock.names import is_pickle
 
@@ -63,6 +63,7 @@ class ReviewedWorkflow:
         added: keys that it needs now and did not before.
         removed: the other way round.
         unresolved: references that are unresolved now and were not before.
+        dropped: references that were unresolved, and are neither that nor pinned now.
     """
 
     path: str
@@ -70,6 +71,7 @@ class ReviewedWorkflow:
     added: tuple[str, ...]
     removed: tuple[str, ...]
     unresolved: tuple[str, ...]
+    dropped: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,6 +232,11 @@ def _workflows(old: Lock, new: Lock) -> Iterator[ReviewedWorkflow]:
             added=tuple(sorted(has - had)),
             removed=tuple(sorted(had - has)),
             unresolved=tuple(sorted(_unresolved(after) - _unresolved(before))),
+            dropped=tuple(
+                ref
+                for ref in sorted(_unresolved(before) - _unresolved(after))
+                if not any(matches(ref, key) for key in has)
+            ),
         )
 
 

@@ -209,6 +209,7 @@ def _workflow_lines(one: ReviewedWorkflow) -> list[str]:
         *(f"    + {shown(key)}" for key in one.added),
         *(f"    - {shown(key)}" for key in one.removed),
         *(f"    ? {shown(ref)}  unresolved" for ref in one.unresolved),
+        *(f"    - {shown(ref)}  unresolved before, and no longer asked for" for ref in one.dropped),
     ]
 
 
@@ -316,6 +317,7 @@ def _needs(review: Review) -> list[str]:
                     *(f"added {code(key)}" for key in one.added),
                     *(f"removed {code(key)}" for key in one.removed),
                     *(f"**unresolved** {code(ref)}" for ref in one.unresolved),
+                    *(f"no longer unresolved {code(ref)}" for ref in one.dropped),
                 ]
             ),
         )
@@ -342,6 +344,7 @@ def _document(found: Diffed) -> dict[str, object]:
                 "added": list(one.added),
                 "removed": list(one.removed),
                 "unresolved": list(one.unresolved),
+                "dropped": list(one.dropped),
             }
             for one in review.workflows
         ],

@@ -21,7 +21,7 @@ def why_page(found: Explained) -> Page:
             shown(subject.key),
             *_needed_by(found),
             *_said(found),
-            *_pin_lines(subject.pin),
+            *_pin_lines(subject.pin, subject.key),
             *_ladder(found),
             *candidate_lines(subject.key, found.candidates),
         ),
@@ -72,13 +72,15 @@ def _said(found: Explained) -> list[str]:
     return [f"  said        {word} in comfylock.toml"]
 
 
-def _pin_lines(pin: Pin | None) -> list[str]:
+def _pin_lines(pin: Pin | None, ref: str) -> list[str]:
     if pin is None:
         return ["  locked      no"]
     named = f"  {shown(pin.name)}" if pin.name else ""
     size = f"  {size_text(pin.size)}" if pin.size else ""
     base = f"  {shown(pin.base_model)}" if pin.base_model else ""
+    key = [] if pin.key == ref else [f"  locked as   {shown(pin.key)}"]
     return [
+        *key,
         f"  locked      by {EVIDENCE_WORDS[pin.evidence]}{named}{size}{base}",
         *(f"  sha256      {digest}" for digest in (pin.digests.sha256,) if digest),
         *(f"  blake3      {digest}" for digest in (pin.digests.blake3,) if digest),

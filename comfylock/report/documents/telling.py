@@ -35,6 +35,7 @@ class ReviewedWorkflow(TypedDict):
     added: list[str]
     removed: list[str]
     unresolved: list[str]
+    dropped: list[str]
 
 
 class DiffSummary(TypedDict):
