@@ -250,12 +250,6 @@ class Session:
 
         return leads_somewhere(item, self.base, self.project.exclude)
 
-    def below(self, text: str) -> str | None:
-        """Return a path as the lock spells it, ``None`` where it leads out of the lock's folder."""
-        with suppress(UsageError):
-            return relative_input(text, self._wishes.directory, self.base)
-        return None
-
     @cached_property
     def node_table(self) -> "NodeTable":
         """Which node inputs name models: the tables', the project's, and a running ComfyUI's."""
@@ -283,10 +277,13 @@ class Session:
         )
 
     def read_workflows(self, inputs: Sequence[str]) -> "Reading":
-        """Read the workflows that inputs lead to."""
+        """Read the workflows that inputs lead to, and tell what is passed over."""
         from comfylock.reading import read_inputs
 
-        return read_inputs(inputs, self.base, self.project.exclude, self.node_table)
+        reading = read_inputs(inputs, self.base, self.project.exclude, self.node_table)
+        for skipped in reading.passed_over:
+            self.reporter.on(Noted(message=f"passed over {skipped.path}: {skipped.reason}"))
+        return reading
 
     def warnings(self, references: "Sequence[Reference]", lock: Lock | None) -> tuple[str, ...]:
         """Return what to say of references that this system's ComfyUI will refuse.

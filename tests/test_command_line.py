@@ -279,6 +279,16 @@ def test_quiet_acts_say_nothing_and_quiet_questions_are_answered(world):
     assert world.has("loras/ink.safetensors", INK)
 
 
+@pytest.mark.parametrize("asking", [["scan"], ["lock"], ["status"], ["lock", "--check"]])
+def test_what_is_no_workflow_is_passed_over_quietly_unless_details_are_asked_for(world, asking):
+    put_workflow(world, "loras/ink.safetensors")
+    (world.project / "workflows" / "notes.json").write_text('{"a": 1}', "utf-8")
+    world.here("lock", "workflows")
+
+    assert "notes.json" not in world.here(*asking).text
+    assert world.here(*asking, "-v").err.count("passed over workflows/notes.json: ") == 1
+
+
 def test_a_line_end_in_a_name_is_shown_escaped_and_ends_no_line(world):
     put_workflow(world, "loras/a\nb.safetensors", "loras/ink.safetensors", name="c\nd.json")
     put_workflow(world, "loras/a\nb.safetensors")

@@ -10,7 +10,7 @@ from comfylock.cli.options import (
     option,
     refresh_option,
 )
-from comfylock.cli.output import finish, given, open_session
+from comfylock.cli.output import finish, open_session
 
 
 @click.command()
@@ -28,7 +28,7 @@ def scan(paths: tuple[str, ...], object_info: str | None, as_json: bool) -> int:
     from comfylock.report.scan import scan_page
 
     with open_session(object_info=object_info) as session:
-        page = scan_page(scan_workflows(session, paths), verbose=given("verbose", default=False))
+        page = scan_page(scan_workflows(session, paths))
     return finish("scan", page, session, as_json=as_json)
 
 

@@ -9,6 +9,7 @@ from comfylock.errors import Problem
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock, Pin, WorkflowEntry
 from comfylock.names import quoted
+from comfylock.operations.selection import below
 from comfylock.operations.subject import Subject, Subjects
 from comfylock.resolve import Ambiguous, Miss, Resolution, Resolved, Unresolved, resolve
 from comfylock.selecting import matching_workflows
@@ -104,5 +105,5 @@ def tree(session: Session, workflow: str | None) -> Tree:
     lock = read_lock(session.lock_path)
     paths = sorted(lock.workflows)
     if workflow is not None:
-        paths = list(matching_workflows(workflow, paths, session.below(workflow)))
+        paths = list(matching_workflows(workflow, paths, below(session, workflow)))
     return Tree(lock=lock, entries={path: lock.workflows[path] for path in paths})

@@ -1,10 +1,12 @@
 """Which part of comfy.lock is meant."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from comfylock.errors import AmbiguousError, LockInvalidError, UnresolvedError, UsageError
+from comfylock.inputs import relative_input
 from comfylock.lockfile.model import Lock, Pin, WorkflowEntry
 from comfylock.names import shown, split_key
 from comfylock.selecting import matching_workflows
@@ -24,6 +26,13 @@ class Selection:
     only: tuple[str, ...] = ()
 
 
+def below(session: Session, text: str) -> str | None:
+    """Return a path as the lock spells it, ``None`` where it leads out of the lock's folder."""
+    with suppress(UsageError):
+        return relative_input(str(session.path_of(text)), session.base, session.base)
+    return None
+
+
 def with_workflows(session: Session, locked: Lock, selection: Selection) -> Selection:
     """Return a selection with the workflows that it means, as the lock spells them.
 
@@ -32,7 +41,7 @@ def with_workflows(session: Session, locked: Lock, selection: Selection) -> Sele
     """
     try:
         meant = [
-            matching_workflows(name, locked.workflows, session.below(name))
+            matching_workflows(name, locked.workflows, below(session, name))
             for name in selection.workflows
         ]
     except (UnresolvedError, AmbiguousError) as error:

@@ -6,7 +6,7 @@ from comfylock.report.page import Page, learned_lines
 from comfylock.report.sentences import counted
 
 
-def scan_page(found: Scanned, *, verbose: bool) -> Page:
+def scan_page(found: Scanned) -> Page:
     """Show the references of workflows, grouped by workflow."""
     rows: list[str] = []
     previous = None
@@ -28,11 +28,9 @@ def scan_page(found: Scanned, *, verbose: bool) -> Page:
         "inactive": sum(1 for reference in found.references if not reference.active),
         "skipped": len(found.broken) + len(found.passed_over),
     }
-    passed = [f"passed over {shown(skip.path)}: {skip.reason}" for skip in found.passed_over]
     return Page(
         out=tuple(rows),
         err=(
-            *(passed if verbose else ()),
             *(f"warning: {warning}" for warning in found.warnings),
             *learned_lines(found.learned),
             _scan_sentence(len(found.references), len(keys), found.workflows),
