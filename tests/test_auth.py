@@ -141,7 +141,7 @@ def test_a_wrong_key_is_refused_and_not_kept(world: World) -> None:
 
 def test_a_hub_that_cannot_be_asked_keeps_nothing_unless_offline_says_so(world: World) -> None:
     world.hub.stop()
-    assert feed(world, CANARY, "auth", "login").code == 1
+    assert feed(world, CANARY, "auth", "login").code == 2
     assert files_with_the_key(world) == []
     ran = feed(world, CANARY, "auth", "login", "--offline")
     assert (ran.code, "Nobody asked Civitai" in ran.err) == (0, True)

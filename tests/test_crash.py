@@ -188,8 +188,8 @@ def test_a_write_that_is_lost_is_noticed(tmp_path: Path, hub: Standin) -> None:
         scene = Scene.set(tmp_path / str(number), hub)
         done = traced(scene, "-e", "trace=write", "-e", f"inject=write:retval=100:when={number}")
         assert scene.faults() == [], (number, done.stderr)
-        assert done.returncode == 1
-        # The same count may hit what the main thread prints.
+        # The same count may hit what the main thread prints, which ends it with 2.
+        assert done.returncode in {1, 2}
         told += "bytes on the disk, and" in done.stderr
         scene.goes_on()
     assert told

@@ -447,7 +447,7 @@ def test_output_goes_nowhere_that_matters(world):
 
     for name in ("comfy.lock", "/dev/null", str(world.models), str(world.models / "x.safetensors")):
         done = world.here("export", "-o", name)
-        assert (done.code, "error[path-occupied]" in done.err) == (1, True), name
+        assert (done.code, "error[path-occupied]" in done.err) == (2, True), name
     assert world.here("export", "-o", "no/such/folder/x.sh").code == 2
     assert world.lock_path.read_bytes() == before
     assert Path("/dev/null").is_char_device()

@@ -148,7 +148,7 @@ def _print(lines: Iterable[str], colour: bool | None) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"cannot write to standard output: {error.strerror}") from error
+        raise OutputError(f"cannot write to standard output: {error.strerror or error}") from error
 
 
 def _show_problems(page: "Page", colour: bool | None) -> None:
