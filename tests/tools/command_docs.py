@@ -27,8 +27,8 @@ HEAD: Final = """\
 Made from the command line by `python -m tests.tools.command_docs --write`; do not edit.
 
 Every command also takes the [global options](#global-options), before or after its name, and every option may be
-given as the variable that is named with it. Exit codes: 0 done or in sync; 1 the answer is no, or some models failed;
-2 could not do the job; 130 interrupted. With `--json`, one document is printed on standard output; their fields are in
+given as the variable that is named with it; a switch is 1 or 0, and what is repeatable is divided as in `PATH`. Exit codes:
+0 done or in sync; 1 the answer is no, or some models failed; 2 could not do the job; 130 interrupted. With `--json`, one document is printed on standard output; their fields are in
 [schemas](schemas).
 """
 
