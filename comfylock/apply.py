@@ -398,6 +398,9 @@ class _Crew:
             return
         current = self._traces.now(old)
         aside = move_aside(destination, current)
+        if aside is None:
+            yield None
+            return
         self._traces.moved(old, aside)
         with suppress(OSError):  # a link whose file has gone meanwhile
             stat = stat_of(aside.stat())

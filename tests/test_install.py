@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from comfylock.hashes import Digests
+from comfylock.plan import OnOccupied
 from tests.standin.server import Fault
 from tests.world import (
     BRUSH,
@@ -213,6 +214,17 @@ def test_replace_keeps_the_old_file_when_the_new_one_does_not_come(world: World)
     ran = world.here("install", "--replace")
     assert (ran.code, world.spot(INK_KEY).read_bytes()) == (1, b"mine")
     assert world.replaced() == []
+
+
+@pytest.mark.parametrize("mode", ["download", "link"])
+def test_a_file_that_is_gone_when_it_is_to_make_way_is_not_missed(world: World, mode: str) -> None:
+    """Another run with `--replace` has just moved it aside, and is about to fill the spot."""
+    mine = world.put(INK_KEY, b"mine")
+    if mode == "link":
+        world.put("vae/spare.safetensors", bytes_of(INK))
+    done = world.install(pin_of(INK), occupied=OnOccupied.REPLACE, before_apply=mine.unlink)
+    assert (done.code, world.has(INK_KEY, INK)) == (0, True), done.told
+    assert world.parts() == []
 
 
 def test_what_comfylock_placed_makes_way_when_the_pin_changes(world: World) -> None:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from comfylock.errors import (
 from comfylock.hashes import Digests, Hasher
 from comfylock.inventory import LocalFile
 from comfylock.settings import LinkMode
+from tests.campaigns.races import NoExchangeError, Races, naive_races, races
 from tests.world import ROOT
 
 CONTENT = b"a model" * 1000
@@ -170,54 +171,29 @@ def test_a_file_where_a_folder_is_needed_is_told(models: Path) -> None:
         require_way(spot(models, "sub/ink.safetensors"), None)
 
 
-SWAP = """
-import ctypes, os, sys
-folder, outside = sys.argv[1:]
-os.chdir(folder)
-os.symlink(outside, "lure")
-exchange = ctypes.CDLL(None).renameat2
-assert exchange(-100, b"sub", -100, b"lure", 2) == 0
-print("ready", flush=True)
-while True:
-    exchange(-100, b"sub", -100, b"lure", 2)
-"""
-
-
-def test_a_folder_swapped_for_a_link_leads_nowhere(memory: Path) -> None:
-    """Somebody swaps it as fast as he can between our looking and our writing."""
-    models, outside = memory / "models", memory / "outside"
-    (models / "loras" / "sub").mkdir(parents=True)
-    outside.mkdir()
-    inside = os.open(models / "loras" / "sub", os.O_RDONLY)
-    swapper = subprocess.Popen(
-        [sys.executable, "-c", SWAP, str(models / "loras"), str(outside)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    destination = spot(models, "sub/ink.safetensors")
-    placed = refused = 0
+def raced(campaign: Callable[[Path, int], Races], folder: Path, tries: int) -> Races:
     try:
-        assert swapper.stdout is not None
-        if swapper.stdout.readline() != "ready\n":
-            pytest.skip("this system cannot exchange two names")
-        for turn in range(4000):
-            try:
-                if turn % 2:
-                    with ready(models, b"x") as source:
-                        publish(source, destination)
-                else:
-                    link_file(local(models / "source"), destination, WANTED, LinkMode.HARDLINK)
-                os.unlink("ink.safetensors", dir_fd=inside)
-                placed += 1
-            except (UnsafePathError, PathOccupiedError):
-                refused += 1
-            assert list(outside.iterdir()) == []
-    finally:
-        swapper.kill()
-        swapper.communicate()
-        os.close(inside)
-    assert placed
-    assert refused
+        found = campaign(folder, tries)
+    except NoExchangeError:
+        pytest.skip("this system cannot exchange two names")
+    print(found)
+    return found
+
+
+@pytest.mark.parametrize("tries", [2000, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_a_folder_swapped_for_a_link_leads_nowhere(memory: Path, tries: int) -> None:
+    """Somebody swaps it as fast as he can between our looking and our writing."""
+    found = raced(races, memory, tries)
+    assert found.escaped == 0
+    assert found.placed
+    assert found.refused
+    assert found.placed + found.refused == tries
+
+
+@pytest.mark.slow
+def test_who_looks_first_and_writes_then_is_led_astray(memory: Path) -> None:
+    """The check above would notice."""
+    assert raced(naive_races, memory, 20_000).escaped
 
 
 def test_a_rename_that_would_clobber_fails_on_every_kind_of_disk(tmp_path: Path) -> None:
@@ -350,9 +326,15 @@ def test_a_copy_is_verified_as_it_is_made(models: Path) -> None:
 # -------------------------------------------------------------------------------- moving aside
 
 
+def moved(destination: Destination, old: LocalFile) -> Path:
+    aside = move_aside(destination, old)
+    assert aside is not None
+    return aside
+
+
 def test_what_makes_way_is_kept_and_can_come_back(models: Path) -> None:
     old = local(models / "loras" / "ink.safetensors", b"mine")
-    aside = move_aside(spot(models), old)
+    aside = moved(spot(models), old)
     assert (aside.read_bytes(), old.path.exists()) == (b"mine", False)
     assert aside.parent == models / ".comfylock" / "replaced"
     assert aside.name.endswith("-ink.safetensors.old")
@@ -370,9 +352,15 @@ def test_what_changed_since_it_was_seen_does_not_make_way(models: Path) -> None:
     assert old.path.read_bytes() == b"newer"
 
 
+def test_what_is_gone_needs_not_make_way(models: Path) -> None:
+    old = local(models / "loras" / "ink.safetensors", b"mine")
+    old.path.unlink()
+    assert move_aside(spot(models), old) is None
+
+
 def test_moving_back_never_overwrites(models: Path) -> None:
     old = local(models / "loras" / "ink.safetensors", b"mine")
-    aside = move_aside(spot(models), old)
+    aside = moved(spot(models), old)
     old.path.write_bytes(b"somebody else's")
     with pytest.raises(PathOccupiedError):
         move_back(spot(models), aside)
@@ -384,7 +372,7 @@ def test_a_link_of_the_users_makes_way_as_a_link(models: Path, tmp_path: Path) -
     path = models / "loras" / "ink.safetensors"
     path.parent.mkdir()
     path.symlink_to(real.path)
-    aside = move_aside(spot(models), local(path, b"mine"))
+    aside = moved(spot(models), local(path, b"mine"))
     assert aside.readlink() == real.path
     assert real.path.read_bytes() == b"mine"
 
@@ -392,7 +380,7 @@ def test_a_link_of_the_users_makes_way_as_a_link(models: Path, tmp_path: Path) -
 def test_the_longest_name_makes_way(models: Path) -> None:
     name = "模" * 62 + ".safetensors"
     old = local(models / "loras" / name, b"mine")
-    assert move_aside(spot(models, name), old).read_bytes() == b"mine"
+    assert moved(spot(models, name), old).read_bytes() == b"mine"
 
 
 # --------------------------------------------------------------------------------- state folder

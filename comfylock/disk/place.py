@@ -357,8 +357,10 @@ def _spare_name(label: str) -> str:
     return f"{label}.{owner_name()}.part"
 
 
-def move_aside(destination: Destination, old: LocalFile) -> Path:
+def move_aside(destination: Destination, old: LocalFile) -> Path | None:
     """Rename what lies in a spot to ``.comfylock/replaced`` and return where it is now.
+
+    Returns ``None`` where it is gone: another run may be about to put the same model there.
 
     Raises:
         BusyError: it is no longer the file that was seen; nothing was moved.
@@ -377,6 +379,8 @@ def move_aside(destination: Destination, old: LocalFile) -> Path:
                 os.rename(last, aside, src_dir_fd=parent, dst_dir_fd=directory)
                 sync(directory)
             sync(parent)
+        except FileNotFoundError:
+            return None
         except OSError as error:
             raise disk_fault(error, destination.path, "move aside") from error
     return base / STATE_DIRECTORY / "replaced" / aside

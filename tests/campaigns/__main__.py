@@ -5,9 +5,17 @@ import inspect
 import tempfile
 from pathlib import Path
 
+from tests.campaigns.power import lock_power, naive_power, power
+from tests.campaigns.races import naive_races, races
 from tests.campaigns.stops import cuts, kills, signals
+from tests.campaigns.together import locks, together
 
-CAMPAIGNS = {campaign.__name__: campaign for campaign in (kills, cuts, signals)}
+CAMPAIGNS = {
+    campaign.__name__: campaign
+    for campaign in (
+        kills, cuts, signals, power, naive_power, lock_power, together, locks, races, naive_races,
+    )
+}  # fmt: skip
 
 
 def main() -> None:
@@ -22,10 +30,12 @@ def main() -> None:
     )
     parser.add_argument("campaign", choices=CAMPAIGNS, metavar="campaign")
     parser.add_argument("count", type=int, help="how often")
+    parser.add_argument("how", nargs="?", help="what else it takes: a file system, or a lie")
     parser.add_argument("--folder", type=Path, help="a disk with some GB of room [default: /tmp]")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
-        print(CAMPAIGNS[asked.campaign](Path(folder), asked.count))
+        more = [] if asked.how is None else [asked.how]
+        print(CAMPAIGNS[asked.campaign](Path(folder), asked.count, *more))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ class Kills:
         kills: how many there were.
         partial: how often something else than the whole file lay at the final path.
         finished: how many runs without a kill ended with the right file.
-        begun: how many there were of those.
+        failed: what the others said.
         leftovers: parts that they left, by what follows the content's name, and their size.
         ratio: bytes sent to bytes wanted.
     """
@@ -30,7 +30,7 @@ class Kills:
     kills: int = 0
     partial: int = 0
     finished: int = 0
-    begun: int = 0
+    failed: list[str] = field(default_factory=list[str])
     leftovers: list[str] = field(default_factory=list[str])
     ratio: float = 0.0
 
@@ -57,15 +57,18 @@ def kills(root: Path, count: int, megabytes: int = 200) -> Kills:
                 process.communicate(timeout=30)
                 found.kills += 1
                 found.partial += scene.is_partial
-            found.begun += 1
-            found.finished += scene.world.run("install").code == 0 and scene.is_whole()
+            last = scene.world.run("install")
+            if last.code == 0 and scene.is_whole():
+                found.finished += 1
+            else:
+                found.failed.append(last.text)
             found.leftovers += [
                 f"{part.name.partition('.')[2]} {part.stat().st_size}"
                 for part in scene.world.parts()
                 if part.suffix == ".part"
             ]
             sent += scene.sent
-        found.ratio = sent / (found.begun * scene.size)
+        found.ratio = sent / ((found.finished + len(found.failed)) * scene.size)
     return found
 
 
