@@ -1,5 +1,6 @@
 """The kept answers: how long they count, and what becomes of a damaged or foreign file."""
 
+import random
 import sqlite3
 import threading
 from pathlib import Path
@@ -152,6 +153,33 @@ def test_damaged_row_counts_as_nothing(path: Path, clock: Clock):
     cache = opened(path, clock)
     assert cache.get("GET x") is None
     cache.close()
+
+
+@pytest.mark.parametrize("flips", [100, pytest.param(3000, marks=pytest.mark.slow)])
+def test_flipped_bit_costs_an_answer_and_never_makes_another(path: Path, clock: Clock, flips: int):
+    """A row may come out as the answer to another question: an index and a table tell its key."""
+    truth = {f"model-versions/{number}": {"id": number} for number in range(100, 130)}
+    cache = opened(path, clock)
+    for request, answer in truth.items():
+        cache.put(request, answer)
+    cache.put("model-versions/999", None)
+    cache.close()
+    good, chance = path.read_bytes(), random.Random(19)
+    for _ in range(flips):
+        bad = bytearray(good)
+        place = chance.randrange(len(bad) * 8)
+        bad[place // 8] ^= 1 << place % 8
+        for left in path.parent.iterdir():
+            left.unlink()
+        path.write_bytes(bad)
+        cache = opened(path, clock)
+        for number in [*range(95, 135), 999]:
+            request = f"model-versions/{number}"
+            kept = cache.get(request)
+            assert kept is None or (
+                (request in truth or number == 999) and kept.answer == truth.get(request)
+            ), place
+        cache.close()
 
 
 def test_home_that_cannot_be_written_costs_only_the_keeping(tmp_path: Path, clock: Clock):

@@ -4,6 +4,10 @@ Only answers are kept, and true "not found"s for a short time; never a fault, an
 request's key is no part of what was asked). The cache is a hint: a file that is damaged, foreign
 or of another schema is moved aside and begun anew, and where none can be written the answers live
 in memory for this run. Several processes may use one file.
+
+SQLite does not notice a flipped bit: measured, one in fifty made the answer to another question
+out of a row. So each row has a check value over question, time and answer, and counts as nothing
+where it is wrong.
 """
 
 import json
@@ -14,6 +18,7 @@ import zlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +30,7 @@ MISSING_FRESH_S = 3600.0
 MOMENT_S = 600.0  # one command after the other, as in `outdated` and `update`
 
 _APPLICATION_ID = 0x636C6170  # "clap": comfylock's API answers
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _KEEP_S = 90 * 24 * 3600.0
 _BUSY_S = 5.0
 _MAX_UNPACKED_BYTES = 128 * 1024 * 1024
@@ -33,9 +38,10 @@ _SCHEMA = """
 CREATE TABLE answers (
     request TEXT PRIMARY KEY NOT NULL,
     kept_at REAL NOT NULL,
-    body BLOB
+    body BLOB NOT NULL
 ) STRICT
-"""  # body: zlib-packed JSON; NULL for "not found"
+"""  # body: check value, then zlib-packed JSON, or nothing for "not found"
+_CHECK_BYTES = 8
 
 _T = TypeVar("_T")
 
@@ -93,12 +99,13 @@ class ResponseCache:
                 "SELECT kept_at, body FROM answers WHERE request = ?", (request,)
             ).fetchall()
         )
-        for kept_at, packed in rows or ():
-            answer = _unpacked(packed) if packed is not None else None
-            if packed is not None and answer is None:
+        for kept_at, body in rows or ():
+            packed = _checked(request, kept_at, body)
+            answer = _unpacked(packed) if packed else None
+            if packed is None or (packed and answer is None):
                 return None
-            age_s = self._clock() - float(kept_at)
-            limit_s = FRESH_S if packed is not None else MISSING_FRESH_S
+            age_s = self._clock() - kept_at
+            limit_s = FRESH_S if packed else MISSING_FRESH_S
             return Kept(answer=answer, age_s=age_s, is_fresh=self._is_fresh(age_s, limit_s))
         return None
 
@@ -109,10 +116,11 @@ class ResponseCache:
 
     def put(self, request: str, answer: object | None) -> None:
         """Keep an answer; ``None`` means that the API said "not found"."""
-        packed = None
+        packed = b""
         if answer is not None:
             packed = zlib.compress(json.dumps(answer, separators=(",", ":")).encode(), 1)
-        row = (request, self._clock(), packed)
+        kept_at = float(self._clock())
+        row = (request, kept_at, _check(request, kept_at, packed) + packed)
         done = self._run(
             lambda database: database.execute(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", row
@@ -227,10 +235,21 @@ def _prepare(database: sqlite3.Connection) -> None:
     database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
 
-def _unpacked(packed: object) -> object | None:
-    """Return the kept JSON, or ``None`` where the row is damaged."""
-    if not isinstance(packed, bytes):
+def _check(request: str, kept_at: float, packed: bytes) -> bytes:
+    said = f"{request}\0{kept_at.hex()}\0".encode("utf-8", "surrogateescape")
+    return blake2b(said + packed, digest_size=_CHECK_BYTES).digest()
+
+
+def _checked(request: str, kept_at: object, body: object) -> bytes | None:
+    """Return the packed answer of a row, or ``None`` where the row is damaged."""
+    if not isinstance(body, bytes) or not isinstance(kept_at, float):
         return None
+    packed = body[_CHECK_BYTES:]
+    return packed if body[:_CHECK_BYTES] == _check(request, kept_at, packed) else None
+
+
+def _unpacked(packed: bytes) -> object | None:
+    """Return the kept JSON, or ``None`` where it is none."""
     try:
         body = zlib.decompressobj().decompress(packed, _MAX_UNPACKED_BYTES)
         answer: object = json.loads(body)
