@@ -1,14 +1,16 @@
 """Models folders to an inventory: what lies in the spots, and what could fill them."""
 
+import hashlib
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from comfylock.directories import ExtraPath, ModelDirectories
-from comfylock.disk.hashcache import HashCache
+from comfylock.disk.hashcache import HashCache, stat_of
 from comfylock.disk.read import hash_file
 from comfylock.disk.scan import Scanner, Verify
 from comfylock.errors import BusyError, PathOccupiedError, PlaceError
@@ -276,6 +278,30 @@ def test_a_file_written_while_it_is_read_is_busy(tmp_path: Path) -> None:
     finally:
         stop.set()
         writer.join()
+
+
+def test_a_file_that_gets_a_further_name_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    """Another install links it: the ctime moves, and the bytes are what they were."""
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("this system does not tell what a process has open")
+    path = tmp_path / "big"
+    path.write_bytes(bytes(64 << 20))
+
+    def link() -> None:
+        while True:
+            for handle in Path("/proc/self/fd").iterdir():
+                with suppress(OSError):
+                    if handle.readlink() == path:
+                        (tmp_path / "second").hardlink_to(path)
+                        return
+
+    linker = threading.Thread(target=link)
+    linker.start()
+    stat, digests = hash_file(path, ("sha256",))
+    linker.join()
+    assert path.stat().st_nlink == 2
+    assert stat == stat_of(path.stat())
+    assert digests.sha256 == hashlib.sha256(bytes(64 << 20)).hexdigest()
 
 
 def test_only_regular_files_are_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import stat as stat_bits
+from dataclasses import replace
 from io import FileIO
 from mmap import mmap
 from pathlib import Path
@@ -16,6 +17,7 @@ from comfylock.inventory import FileStat
 # Measured: a page-aligned buffer (mmap gives one) is read into at twice the speed of a bytearray,
 # and BLAKE3 and SHA-256 are at their best from 1 MiB a call.
 BUFFER_BYTES = 1 << 20
+_READINGS = 3
 
 
 def open_file(path: str | Path) -> FileIO:
@@ -53,7 +55,10 @@ def first_bytes(path: str | Path, count: int) -> bytes:
 
 
 def hash_file(path: str | Path, algorithms: tuple[str, ...]) -> tuple[FileStat, Digests]:
-    """Read a file once and return its facts and digests.
+    """Read a file and return its facts and digests.
+
+    It is read again where it got a further name meanwhile, as another install gives it: that
+    moves the ctime, and only reading again tells it from a write whose mtime was set back.
 
     Raises:
         BusyError: it changed while it was read; what was read means nothing.
@@ -61,15 +66,19 @@ def hash_file(path: str | Path, algorithms: tuple[str, ...]) -> tuple[FileStat, 
         FileNotFoundError: it is gone.
     """
     with open_file(path) as file:
-        before = stat_of(os.fstat(file.fileno()))
-        digests = hash_rest(file, Hasher(algorithms), path).digests()
-        after = stat_of(os.fstat(file.fileno()))
-    if before != after:
-        raise BusyError(
-            f"{path} changed while it was read",
-            hint="Wait until the program that writes it is done, then run this again",
-        )
-    return after, digests
+        for _ in range(_READINGS):
+            file.seek(0)
+            before = stat_of(os.fstat(file.fileno()))
+            digests = hash_rest(file, Hasher(algorithms), path).digests()
+            after = stat_of(os.fstat(file.fileno()))
+            if before == after:
+                return after, digests
+            if replace(before, ctime_ns=after.ctime_ns) != after:
+                break
+    raise BusyError(
+        f"{path} changed while it was read",
+        hint="Wait until the program that writes it is done, then run this again",
+    )
 
 
 def hash_rest(file: FileIO, hasher: Hasher, path: str | Path) -> Hasher:

@@ -36,7 +36,7 @@ class Together:
         turns: how often so many were started at once.
         failed: what those said that did not end well.
         wrong: turns after which a spot held something else than its model.
-        lost: turns after which a file of the user's was nowhere.
+        lost: what was left of the user's files where it is not each of them, once.
         leftovers: turns after which one more run left parts.
         ratio: bytes sent to bytes wanted.
     """
@@ -44,7 +44,7 @@ class Together:
     turns: int = 0
     failed: list[str] = field(default_factory=list[str])
     wrong: int = 0
-    lost: int = 0
+    lost: list[str] = field(default_factory=list[str])
     leftovers: int = 0
     ratio: float = 0.0
 
@@ -106,8 +106,10 @@ def _world(root: Path, hub: Standin, found: Together) -> World:
 
 def _judge(world: World, found: Together) -> None:
     found.wrong += not all(world.has(key, file_id) for key, file_id in KEYS.items())
-    kept = [path.read_bytes() for path in world.replaced()]
-    found.lost += kept != [OLD] or "checkpoints/spare" not in world.files()
+    kept = {path.name: path.read_bytes() for path in world.replaced()}
+    if list(kept.values()) != [OLD] or "checkpoints/spare" not in world.files():
+        sizes = {name: len(content) for name, content in kept.items()}
+        found.lost.append(f"{sizes} {sorted(world.files())}")
 
 
 def _run_all(world: World, found: Together, lies: str) -> None:
