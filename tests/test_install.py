@@ -174,6 +174,19 @@ def test_formats_that_run_code_come_with_the_same_checks(world: World) -> None:
     assert world.has("upscale_models/upscaler.pth", PICKLE)
 
 
+@pytest.mark.parametrize(("formats", "warns"), [("warn", True), ("allow", False)])
+def test_formats_that_run_code_are_told_before_they_are_placed(
+    world: World, formats: str, warns: bool
+) -> None:
+    world.lock(pin_of(PICKLE, "upscale_models/upscaler.pth"), pin_of(INK))
+    for flags in (["--dry-run"], []):
+        ran = world.here("install", *flags, COMFYLOCK_FORMATS=formats)
+        assert ran.code == 0
+        warning = "warning: what may run code when it is loaded: upscale_models/upscaler.pth"
+        assert (warning in ran.err) is warns
+    assert "warning" not in world.here("install", COMFYLOCK_FORMATS=formats).err
+
+
 def test_formats_that_run_code_can_be_denied(world: World) -> None:
     world.lock(pin_of(PICKLE, "upscale_models/upscaler.pth"), pin_of(INK))
     ran = world.here("install", COMFYLOCK_FORMATS="deny")
