@@ -84,7 +84,7 @@ LOCKS = {
         fetches=True,
     ),
     "a file that has grown": Tampered(
-        pin=pin_of(BRUSH, KEY, size=10**12), slug="disk-full", shown="much larger than before"
+        pin=pin_of(BRUSH, KEY, size=10**12), shown="much larger than before"
     ),
     "no source any more": Tampered(
         pin=pin_of(INK, sources=()), slug="no-source", shown="has no source"
