@@ -289,6 +289,35 @@ def test_what_is_no_workflow_is_passed_over_quietly_unless_details_are_asked_for
     assert world.here(*asking, "-v").err.count("passed over workflows/notes.json: ") == 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-C", "{}", "status"],
+        ["status", "--lockfile", "{}"],
+        ["status", "--models-dir", "{}"],
+        ["status", "--extra-model-paths", "{}"],
+        ["install", "--workflow", "{}"],
+        ["lock", "{}"],
+        ["lock", "workflows", "--object-info", "{}"],
+        ["scan", "{}"],
+        ["diff", "{}", "{}"],
+        ["export", "-o", "{}"],
+        ["report", "-o", "{}/x"],
+        ["fix-paths", "{}"],
+        ["pin", "ink", "/{}"],
+        ["tree", "{}"],
+    ],
+)
+def test_a_name_that_no_disk_takes_is_refused_as_any_other(world, arguments):
+    put_workflow(world, "loras/ink.safetensors")
+    world.lock(pin_of(INK), workflows={"workflows/a.json": ["loras/ink.safetensors"]})
+
+    done = world.here(*(word.replace("{}", "模" * 300) for word in arguments))
+
+    assert done.code in {1, 2}
+    assert re.search(r"^error\[[a-z-]+\]: ", done.err, re.MULTILINE)
+
+
 def test_a_line_end_in_a_name_is_shown_escaped_and_ends_no_line(world):
     put_workflow(world, "loras/a\nb.safetensors", "loras/ink.safetensors", name="c\nd.json")
     put_workflow(world, "loras/a\nb.safetensors")

@@ -1,5 +1,6 @@
 """The commands, and what runs one: the only place that catches `ComfylockError`."""
 
+import errno
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from comfylock.errors import (
     StoppedError,
     UsageError,
 )
+from comfylock.names import shown
 
 #: Where these stop one model, its answer is no; where they stop the command, there is none.
 _NOBODYS_ANSWER = (PlaceError, NetworkError, OfflineError)
@@ -68,6 +70,10 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(fault, asked, kept, begun=True)
     except BrokenPipeError:
         return 1
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return _fail(_too_long(error), asked, kept, begun=True)
     return result if isinstance(result, int) else 0
 
 
@@ -91,6 +97,14 @@ def _refuse(error: click.ClickException, asked: _Asked, kept: Mapping[str, Any])
             return UsageError.exit_code
         message = "no command is given"
     return _fail(UsageError(message, hint=_usage_hint(error)), asked, kept, begun=False)
+
+
+def _too_long(error: OSError) -> UsageError:
+    """Return the error of a path that no system call takes, whichever argument it came from."""
+    return UsageError(
+        f"{shown(str(error.filename))} is a longer name than this system has",
+        hint="Check the path.",
+    )
 
 
 def _usage_hint(error: click.ClickException) -> str:
