@@ -16,7 +16,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from comfylock.aliases import with_aliases
 from comfylock.config import (
     ProjectConfig,
     UserConfig,
@@ -284,27 +283,6 @@ class Session:
         for skipped in reading.passed_over:
             self.reporter.on(Noted(message=f"passed over {skipped.path}: {skipped.reason}"))
         return reading
-
-    def warnings(self, references: "Sequence[Reference]", lock: Lock | None) -> tuple[str, ...]:
-        """Return what to say of references that this system's ComfyUI will refuse.
-
-        A spelling that the lock has as an alias is none of them where an install links those.
-        """
-        from comfylock.spelling import Separator, misspelling_warning
-
-        pins = lock.models.values() if lock is not None else ()
-        linked = {pin.key for pin in with_aliases(pins, self.settings.aliases)}
-        refused = [one for one in references if f"{one.folder}/{one.name}" not in linked]
-        found = misspelling_warning(refused, Separator(os.sep))
-        return () if found is None else (found,)
-
-    def learned(self, references: "Sequence[Reference]") -> Mapping[str, str | None]:
-        """Return the inputs among these that only a running ComfyUI knows, with their folders."""
-        if not self.node_table.told:
-            return {}
-        from comfylock.objectinfo import learned
-
-        return learned(self.node_table, [(one.type, one.input) for one in references])
 
     def requirements(self, references: "Sequence[Reference]") -> "tuple[Requirement, ...]":
         """Return what references need, by the project's rules."""

@@ -191,7 +191,7 @@ def test_an_interrupt_is_a_document_as_well(world, hub, asking):
     [error] = json.loads(out)["errors"]
     assert (error["slug"], error["hint"]) == (
         "interrupted",
-        "Run it again: it goes on from where it was.",
+        "Run it again: it goes on from where it was",
     )
     assert "error[interrupted]: stopped" in err
 

@@ -278,7 +278,7 @@ def test_an_interrupt_takes_the_bars_away_and_says_what_is_kept_and_what_to_do(
         r"error\[interrupted\]: stopped with 2 models left to do; (\d+) kB of them kept", said
     )
     assert kept, said
-    assert hint == "hint: Run it again: it goes on from where it was."
+    assert hint == "hint: Run it again: it goes on from where it was"
     assert 50 <= int(kept[1]) < 300
     assert "skipped" not in screen.text
 

@@ -193,7 +193,7 @@ def test_a_hub_that_fails_leaves_all_as_it_is_and_says_what_to_do_again(world):
     before = world.lock_path.read_bytes()
     world.hub.fault(Fault(kind="status", status=400, match="/model-versions/12", times=None))
     ran = world.here("pin", LOST, "civitai:12")
-    assert ran.code == 1
+    assert ran.code == 2
     assert "then pin it again" in ran.err
     assert (project_file(world), world.lock_path.read_bytes()) == ("", before)
 

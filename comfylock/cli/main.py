@@ -103,7 +103,7 @@ def _too_long(error: OSError) -> UsageError:
     """Return the error of a path that no system call takes, whichever argument it came from."""
     return UsageError(
         f"{shown(str(error.filename))} is a longer name than this system has",
-        hint="Check the path.",
+        hint="Check the path",
     )
 
 

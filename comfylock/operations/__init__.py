@@ -18,7 +18,7 @@
     auth     login, logout, status: a person's key -> the hub's word on it -> keyring or file
 
 What several of them share: `freshness` compares comfy.lock with the workflows, `selection` says
-which part of it is meant, `subject` which reference a person means, and
-`output` where a text may be written. Every recipe returns a value;
+which part of it is meant, `subject` which reference a person means, `remarks` what is to be said
+of references besides, and `output` where a text may be written. Every recipe returns a value;
 nothing here prints. `install` never writes comfy.lock and needs neither workflows nor the API.
 """

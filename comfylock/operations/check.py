@@ -7,6 +7,7 @@ from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock
 from comfylock.names import is_pickle, split_alias
 from comfylock.operations.freshness import compare, stale_problems
+from comfylock.operations.remarks import refused_spellings
 from comfylock.operations.status import ModelState, Standing, State, standing_of
 from comfylock.plan import Blocked, Link, Replace
 from comfylock.session import Session
@@ -49,7 +50,7 @@ def check(session: Session) -> Verdict:
             *compared.broken,
             *_denied(session, standing, locked),
         ),
-        warnings=(*standing.warnings, *session.warnings(compared.references, locked)),
+        warnings=(*standing.warnings, *refused_spellings(session, compared.references, locked)),
     )
 
 

@@ -25,6 +25,7 @@ from comfylock.operations.doctor_hubs import (
 )
 from comfylock.operations.findings import Examined, Finding, Health, Setting
 from comfylock.operations.origins import settings_with_origins
+from comfylock.operations.remarks import refused_spellings
 from comfylock.places import PROJECT_FILE
 from comfylock.session import Session
 
@@ -111,7 +112,7 @@ def _workflows(session: Session) -> Iterator[Finding]:
             message=shown(problem.message),
             fix=problem.hint,
         )
-    for warning in session.warnings(reading.all_references, lock):
+    for warning in refused_spellings(session, reading.all_references, lock):
         yield Finding(
             area="workflows",
             health=Health.WARNING,

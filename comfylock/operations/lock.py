@@ -21,6 +21,7 @@ from comfylock.locking import (
     resolve_all,
 )
 from comfylock.operations.choose import choose
+from comfylock.operations.remarks import learned_inputs, refused_spellings
 from comfylock.operations.upgrade import Order, Upgraded, ordered_keys, upgrade
 from comfylock.references import Requirement
 from comfylock.session import Session
@@ -138,9 +139,9 @@ def lock(
         unmoved=upgraded.unmoved,
         warnings=(
             *(previous.warnings if previous is not None else ()),
-            *session.warnings(reading.all_references, new),
+            *refused_spellings(session, reading.all_references, new),
         ),
-        learned=session.learned(reading.all_references),
+        learned=learned_inputs(session, reading.all_references),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from comfylock.errors import Problem
+from comfylock.operations.remarks import learned_inputs, refused_spellings
 from comfylock.reading import Skipped
 from comfylock.references import Reference
 from comfylock.session import Session
@@ -36,6 +37,6 @@ def scan(session: Session, paths: Sequence[str]) -> Scanned:
         passed_over=reading.passed_over,
         broken=reading.broken,
         workflows=len(reading.references),
-        warnings=session.warnings(references, None),
-        learned=session.learned(references),
+        warnings=refused_spellings(session, references, None),
+        learned=learned_inputs(session, references),
     )

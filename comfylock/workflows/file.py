@@ -25,8 +25,6 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_NESTING = 1000
 MAX_WRAPPINGS = 5
 
-_SAVE_AGAIN = "save the workflow again in ComfyUI, or leave the file out with `exclude`"
-
 
 def read_workflow(path: Path) -> Workflow | NotAWorkflow:
     """Read one workflow file.
@@ -54,13 +52,12 @@ def faults_named(path: Path) -> Generator[None]:
     except MemoryError as error:
         raise WorkflowInvalidError(
             f"cannot read workflow {shown(str(path))}: it needs too much memory",
-            hint=_SAVE_AGAIN,
             ref=str(path),
         ) from error
     except WorkflowInvalidError as error:
         raise WorkflowInvalidError(
             f"cannot read workflow {shown(str(path))}: {error.message}",
-            hint=error.hint or _SAVE_AGAIN,
+            hint=error.hint,
             ref=str(path),
         ) from error
 
@@ -71,11 +68,11 @@ def _read(path: Path) -> Workflow | NotAWorkflow:
             return _read_open(file, path.suffix.lower())
     except FileNotFoundError as error:
         raise PathMissingError(
-            f"there is no file {shown(str(path))}", hint="check the path", ref=str(path)
+            f"there is no file {shown(str(path))}", hint="Check the path", ref=str(path)
         ) from error
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise WorkflowInvalidError(reason, hint="check that the file can be read") from error
+        raise WorkflowInvalidError(reason, hint="Check that the file can be read") from error
 
 
 def _read_open(file: BinaryIO, suffix: str) -> Workflow | NotAWorkflow:
@@ -87,7 +84,7 @@ def _read_open(file: BinaryIO, suffix: str) -> Workflow | NotAWorkflow:
     if is_misnamed(suffix, head):
         raise WorkflowInvalidError(
             f"its first bytes are not those of a {suffix} file",
-            hint="copy or download the file again; if git keeps it with LFS, run `git lfs pull`",
+            hint="Copy or download the file again; if git keeps it with LFS, run `git lfs pull`",
         )
     return parse_workflow(_read_whole(file))
 
@@ -134,12 +131,12 @@ def parse_json(data: bytes) -> Json:
     except UnicodeDecodeError as error:
         raise WorkflowInvalidError(
             f"it is not UTF-8 text (byte {error.start})",
-            hint="save the workflow as JSON in ComfyUI, or name a picture or video that holds it",
+            hint="Save the workflow as JSON in ComfyUI, or name a picture or video that holds it",
         ) from error
     if text.lstrip()[:1] == "<":
         raise WorkflowInvalidError(
             "it is a web page, not JSON",
-            hint="download the file itself, not the page that shows it",
+            hint="Download the file itself, not the page that shows it",
         )
     try:
         document: Json = json.loads(text)
