@@ -1,6 +1,7 @@
 """What many tests share: a sealed world with a hub of its own."""
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,10 @@ from tests.world import SHELVES, World
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=2_000)
 settings.load_profile("same")
+
+
+# Where the tests run in the background of a shell, interrupts are ignored, and by what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
