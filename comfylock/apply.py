@@ -17,6 +17,7 @@ from pathlib import Path
 
 from comfylock.artifacts import CivitaiSource
 from comfylock.disk.alias import leads_to, link_alias
+from comfylock.disk.aside import move_aside, move_back
 from comfylock.disk.copies import Copies
 from comfylock.disk.download import receive
 from comfylock.disk.faults import disk_fault
@@ -28,8 +29,6 @@ from comfylock.disk.place import (
     found_in,
     is_one_file,
     link_file,
-    move_aside,
-    move_back,
     opened_partial,
     publish,
     require_way,

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from comfylock.disk.aside import move_aside, move_back
 from comfylock.disk.hashcache import stat_of
 from comfylock.disk.place import (
     Destination,
     found_in,
     link_file,
-    move_aside,
-    move_back,
     publish,
     require_way,
 )
@@ -34,7 +33,7 @@ from comfylock.errors import (
 from comfylock.hashes import Digests, Hasher
 from comfylock.inventory import LocalFile
 from comfylock.settings import LinkMode
-from tests.campaigns.races import NoExchangeError, Races, naive_races, races
+from tests.campaigns.races import NoExchangeError, Races, aside_races, naive_races, races
 from tests.world import ROOT
 
 CONTENT = b"a model" * 1000
@@ -350,6 +349,19 @@ def test_what_changed_since_it_was_seen_does_not_make_way(models: Path) -> None:
     with pytest.raises(BusyError, match="left alone"):
         move_aside(spot(models), old)
     assert old.path.read_bytes() == b"newer"
+
+
+@pytest.mark.parametrize("tries", [1000, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_a_file_exchanged_in_the_last_moment_does_not_make_way(memory: Path, tries: int) -> None:
+    """Another run may put the new model there between our looking and our renaming."""
+    try:
+        found = aside_races(memory, tries)
+    except NoExchangeError:
+        pytest.skip("this system cannot exchange two names")
+    print(found)
+    assert found.wrong == 0
+    assert found.moved
+    assert found.refused
 
 
 def test_what_is_gone_needs_not_make_way(models: Path) -> None:

@@ -1,7 +1,7 @@
 """Verified bytes to their spot: the name appears only when the file behind it is whole.
 
 The last steps are always sync(file), publish, sync(directory). Publishing never overwrites, see
-`rename`. Whatever makes way is renamed aside, never removed.
+`rename`. What makes way for it is the business of `aside`.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from comfylock.disk.parts import PARTIAL_STEPS, owner_name
 from comfylock.disk.read import BUFFER_BYTES, hash_file, open_file
 from comfylock.disk.rename import NO_HARD_LINKS, Address, rename_without_clobber
 from comfylock.disk.sniff import HEAD_BYTES, foreign_kind
-from comfylock.disk.tree import STATE_DIRECTORY, opened_below, state_base, sync
+from comfylock.disk.tree import opened_below, state_base, sync
 from comfylock.errors import (
     BusyError,
     ComfylockError,
@@ -355,45 +355,6 @@ def _pour(file: FileIO, copy: FileIO, hasher: Hasher) -> None:
 def _spare_name(label: str) -> str:
     """Return a name such as parts have: what a killed run leaves is found and used or removed."""
     return f"{label}.{owner_name()}.part"
-
-
-def move_aside(destination: Destination, old: LocalFile) -> Path | None:
-    """Rename what lies in a spot to ``.comfylock/replaced`` and return where it is now.
-
-    Returns ``None`` where it is gone: another run may be about to put the same model there.
-
-    Raises:
-        BusyError: it is no longer the file that was seen; nothing was moved.
-        PlaceError: as the disk says; nothing was moved.
-    """
-    base = destination.state_base
-    with opened_parent(destination) as (parent, last):
-        try:
-            if stat_of(os.stat(last, dir_fd=parent)) != old.stat:
-                raise BusyError(
-                    f"{destination.path} changed since it was looked at; it was left alone",
-                    hint="Look at that file, then run `comfylock install` again",
-                )
-            aside = f"{old.digests.label[:12]}-{secrets.token_hex(2)}-{last[-150:]}.old"
-            with opened_below(base, (STATE_DIRECTORY, "replaced")) as directory:
-                os.rename(last, aside, src_dir_fd=parent, dst_dir_fd=directory)
-                sync(directory)
-            sync(parent)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise disk_fault(error, destination.path, "move aside") from error
-    return base / STATE_DIRECTORY / "replaced" / aside
-
-
-def move_back(destination: Destination, aside: Path) -> FileStat:
-    """Undo `move_aside`, if nothing has taken the spot meanwhile, and say how the file now looks.
-
-    Raises:
-        PlaceError: as `publish`; the file stays where it is.
-    """
-    with opened_below(aside.parent, ()) as directory:
-        return publish((directory, aside.name), destination)
 
 
 def _appeared(destination: Destination) -> PathOccupiedError:

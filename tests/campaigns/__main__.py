@@ -5,8 +5,9 @@ import inspect
 import tempfile
 from pathlib import Path
 
+from tests.campaigns.damage import caches, flips
 from tests.campaigns.power import lock_power, naive_power, power
-from tests.campaigns.races import naive_races, races
+from tests.campaigns.races import aside_races, naive_races, races
 from tests.campaigns.stops import cuts, kills, signals
 from tests.campaigns.together import locks, together
 
@@ -14,6 +15,7 @@ CAMPAIGNS = {
     campaign.__name__: campaign
     for campaign in (
         kills, cuts, signals, power, naive_power, lock_power, together, locks, races, naive_races,
+        aside_races, flips, caches,
     )
 }  # fmt: skip
 

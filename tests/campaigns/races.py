@@ -6,31 +6,32 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
+from comfylock.disk.aside import move_aside, move_back
 from comfylock.disk.hashcache import stat_of
 from comfylock.disk.place import Destination, link_file, publish
 from comfylock.disk.tree import opened_below
-from comfylock.errors import PathOccupiedError, UnsafePathError
+from comfylock.errors import BusyError, PathOccupiedError, UnsafePathError
 from comfylock.hashes import Digests
-from comfylock.inventory import LocalFile
+from comfylock.inventory import FileStat, LocalFile
 from comfylock.settings import LinkMode
 
 CONTENT = b"x"
 NAME = "ink.safetensors"
 
 SWAP = """
-import ctypes, os, sys
-folder, outside = sys.argv[1:]
+import ctypes, os, sys, time
+folder, one, other, pause_s = sys.argv[1:]
 os.chdir(folder)
-os.symlink(outside, "lure")
 exchange = ctypes.CDLL(None).renameat2
-assert exchange(-100, b"sub", -100, b"lure", 2) == 0
+assert exchange(-100, one.encode(), -100, other.encode(), 2) == 0
 print("ready", flush=True)
 while True:
-    exchange(-100, b"sub", -100, b"lure", 2)
+    time.sleep(float(pause_s))
+    exchange(-100, one.encode(), -100, other.encode(), 2)
 """
 
 
@@ -56,13 +57,10 @@ class Races:
 
 
 @contextmanager
-def swapping(models: Path, outside: Path) -> Iterator[int]:
-    """Swap ``loras/sub`` for a link that leads outside, over and over; yield the true folder."""
-    (models / "loras" / "sub").mkdir(parents=True)
-    outside.mkdir()
-    inside = os.open(models / "loras" / "sub", os.O_RDONLY)
+def swapping(folder: Path, one: str, other: str, pause_s: float = 0) -> Iterator[None]:
+    """Exchange two names over and over, in a process of its own."""
     swapper = subprocess.Popen(
-        [sys.executable, "-c", SWAP, str(models / "loras"), str(outside)],
+        [sys.executable, "-c", SWAP, str(folder), one, other, str(pause_s)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -71,11 +69,19 @@ def swapping(models: Path, outside: Path) -> Iterator[int]:
         assert swapper.stdout is not None
         if swapper.stdout.readline() != "ready\n":
             raise NoExchangeError
-        yield inside
+        yield
     finally:
         swapper.kill()
         swapper.communicate()
-        os.close(inside)
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[int]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def races(root: Path, tries: int) -> Races:
@@ -90,8 +96,11 @@ def naive_races(root: Path, tries: int) -> Races:
 
 def _raced(root: Path, tries: int, ways: tuple[Callable[[Path, Destination], None], ...]) -> Races:
     models, outside = root / "models", root / "outside"
+    (models / "loras" / "sub").mkdir(parents=True)
+    outside.mkdir()
+    (models / "loras" / "lure").symlink_to(outside)
     found = Races(tries=tries)
-    with swapping(models, outside) as inside:
+    with opened(models / "loras" / "sub") as inside, swapping(models / "loras", "sub", "lure"):
         destination = Destination(models, models / "loras", f"sub/{NAME}")
         (models / "source").write_bytes(CONTENT)
         for turn in range(tries):
@@ -128,3 +137,59 @@ def _checked_then_written(models: Path, destination: Destination) -> None:
     if not path.startswith(f"{models.resolve()}{os.sep}"):
         raise UnsafePathError("outside")
     destination.path.write_bytes(CONTENT)
+
+
+@dataclass
+class Asides:
+    """What came of moving a file aside that others exchange for another.
+
+    Attributes:
+        tries: how often it was to be moved.
+        moved: how often it was.
+        refused: how often it was seen that another lies there.
+        wrong: how often the other one was moved all the same.
+    """
+
+    tries: int = 0
+    moved: int = 0
+    refused: int = 0
+    wrong: int = 0
+
+
+def aside_races(root: Path, tries: int) -> Asides:
+    """Move an old file aside while another run, as it were, puts the new one there."""
+    models = root / "models"
+    folder = models / "loras"
+    folder.mkdir(parents=True)
+    old, new = folder / NAME, folder / "lure"
+    old.write_bytes(b"old")
+    new.write_bytes(b"new")
+    seen = LocalFile(path=old, stat=stat_of(old.stat()), digests=Digests(sha256="0" * 64))
+    destination = Destination(models, folder, NAME)
+    found = Asides(tries=tries)
+    with swapping(folder, NAME, "lure", pause_s=0.00005):
+        for _ in range(tries):
+            # An exchange moves the ctime of both.
+            stat = next(
+                (one for one in map(_stat, (old, new)) if one.inode == seen.stat.inode), None
+            )
+            if stat is None:
+                continue
+            try:
+                aside = move_aside(destination, replace(seen, stat=stat))
+            except BusyError:
+                found.refused += 1
+                continue
+            if aside is None:
+                continue
+            found.moved += 1
+            found.wrong += aside.read_bytes() != b"old"
+            move_back(destination, aside)
+    return found
+
+
+def _stat(path: Path) -> FileStat:
+    try:
+        return stat_of(path.stat())
+    except FileNotFoundError:
+        return FileStat(0, 0, 0, 0)
