@@ -4,9 +4,10 @@ Each row says what the user is told, what is left behind, and that a second run 
 ends well; a second model beside the faulty one always comes through.
 """
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -424,6 +425,60 @@ def test_the_wrong_file_for_one_model_harms_no_other(world: World) -> None:
 
 
 # ------------------------------------------------------------------------------------ resuming
+
+
+@contextmanager
+def poisoning(first: bytes, second: bytes) -> Iterator[tuple[str, list[int]]]:
+    """A server that sends an answer of its own invention behind the first file, unasked.
+
+    Yields its address, and the connections' numbers in the order of their requests.
+    """
+    lie = b"\x00" * len(second)
+    poison = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(lie), lie)
+    asked: list[int] = []
+
+    def serve(connection: socket.socket, number: int) -> None:
+        with connection, connection.makefile("rb") as lines, suppress(OSError):
+            while line := lines.readline():
+                while lines.readline() != b"\r\n":
+                    pass
+                asked.append(number)
+                body = first if b"/first" in line else second
+                head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+                connection.sendall(head + body + (poison if body is first else b""))
+
+    def accept(listening: socket.socket) -> None:
+        threads: list[threading.Thread] = []
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                threads.append(threading.Thread(target=serve, args=(connection, len(threads))))
+                threads[-1].start()
+        for thread in threads:
+            thread.join(timeout=5)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=accept, args=(listening,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}", asked
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one(world: World) -> None:
+    allow(world)
+    with poisoning(bytes_of(INK), bytes_of(PAPER)) as (url, asked):
+        pins = [
+            pin_of(INK, sources=(UrlSource(url=f"{url}/first"),)),
+            pin_of(PAPER, sources=(UrlSource(url=f"{url}/second"),)),
+        ]
+        done = world.install(*pins, jobs=1)
+    assert (done.code, done.slugs) == (0, ()), done.told + done.notes
+    assert world.has(INK_KEY, INK)
+    assert world.has(PAPER_KEY, PAPER)
+    assert asked == [0, 1]
 
 
 def test_a_resumed_download_fetches_only_the_rest(world: World) -> None:
