@@ -178,6 +178,16 @@ def test_an_error_at_every_change_of_the_disk_breaks_no_promise(
     enumerated(tmp_path, hub, (group,), f"error={fault}")
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("strace")
+@pytest.mark.parametrize("fault", ["EXDEV", "EPERM", "EINVAL", "EBUSY", "EMFILE"])
+def test_a_rename_that_cannot_be_done_breaks_no_promise(
+    tmp_path: Path, hub: Standin, fault: str
+) -> None:
+    """Borders that cannot be seen, file systems that know no such rename, and busy ones."""
+    enumerated(tmp_path, hub, ("renameat2",), f"error={fault}")
+
+
 @pytest.mark.usefixtures("strace")
 def test_a_write_that_is_lost_is_noticed(tmp_path: Path, hub: Standin) -> None:
     """The system says that it took some bytes and took none: the length on the disk tells."""

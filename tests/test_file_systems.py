@@ -91,7 +91,9 @@ def test_a_model_whose_key_changes_its_letters_alone_is_not_pruned(world: World)
     assert world.has(INK_KEY, INK)
 
 
-@pytest.mark.parametrize("when", ["before the plan", "behind the plan"])
+@pytest.mark.parametrize(
+    "when", ["behind the plan", pytest.param("before the plan", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("what", ["file", "name in other letters", "folder", "empty file", "link"])
 def test_nothing_of_the_users_is_overwritten(
     world: World, disk: Disk, what: str, when: str

@@ -47,7 +47,9 @@ def test_a_file_larger_than_a_disk_can_hold_stops_no_other_and_leaves_nothing(
     assert world.run("install").code == 0
 
 
-@pytest.mark.parametrize("count", [5, 6, 7])
+@pytest.mark.parametrize(
+    "count", [6, *(pytest.param(few, marks=pytest.mark.slow) for few in (5, 7, 9))]
+)
 def test_too_few_open_files_are_told_and_nothing_is_lost(world: World, count: int) -> None:
     require("prlimit")
     world.lock(pin_of(INK), pin_of(PAPER))
@@ -160,6 +162,7 @@ def test_a_file_that_is_being_written_is_busy_and_its_hash_is_not_remembered(wor
     assert world.here("check").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clock", ["-1y", "+1y", "+0 x-5"])
 def test_a_wrong_clock_does_no_harm(world: World, clock: str) -> None:
     """A year behind, a year ahead, and running backwards."""

@@ -1,11 +1,10 @@
 """Locks as a stranger's pull request may change them: each is refused, or shown in words.
 
-The true lock is committed; the work tree holds the tampered one. What is refused is refused
-before the first request. What is well-formed cannot be refused, as it is what a lock is for: then
-`diff` and `install --dry-run` say what is odd about it before anything is fetched.
+What is refused is refused before the first request. What is well-formed cannot be refused, as it is
+what a lock is for: then `diff` and `install --dry-run` say what is odd about it before anything is
+fetched.
 """
 
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -154,18 +153,9 @@ LOCKS = {
 }  # fmt: skip
 
 
-def git(world: World, *arguments: str) -> None:
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-    subprocess.run(
-        ["git", *identity, *arguments], cwd=world.project, check=True, capture_output=True
-    )
-
-
 def tamper(world: World, case: Tampered) -> None:
-    git(world, "init", "-q", "-b", "main")
-    world.lock(pin_of(INK), pin_of(PAPER))
-    git(world, "add", ".")
-    git(world, "commit", "-q", "-m", "lock")
+    true = render_lock(lock_of(pin_of(INK), pin_of(PAPER)))
+    (world.project / "true.lock").write_text(true, "utf-8")
     text = render_lock(lock_of(case.pin, pin_of(PAPER)))
     world.lock_path.write_text(case.edit(text), "utf-8")
 
@@ -180,7 +170,7 @@ def refused(ran: Ran, slug: str) -> None:
 def test_a_tampered_lock_is_refused_or_shown(world: World, name: str) -> None:
     case = LOCKS[name]
     tamper(world, case)
-    changes = world.here("diff")
+    changes = world.here("diff", "true.lock", "comfy.lock")
     plan = world.here("install", "--dry-run")
     assert world.hub.requests == ()
     if case.shown:

@@ -140,12 +140,14 @@ def test_a_certificate_of_nobody_is_refused_at_once(world: World, front: Front) 
     assert_refused(world, world.run("install"), "self-signed certificate")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("front", ["elsewhere.example"], indirect=True)
 def test_a_certificate_of_another_host_is_refused(world: World, front: Front) -> None:
     ran = world.run("install", SSL_CERT_FILE=str(front.certificate))
     assert_refused(world, ran, "IP address mismatch")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("clock", "words"), [("+1y", "certificate has expired"), ("-1y", "not yet valid")]
 )
