@@ -195,6 +195,24 @@ def test_a_process_that_cannot_be_looked_at_counts_as_living(tmp_path: Path) -> 
     assert done.stdout == "False\n"
 
 
+def test_a_boot_that_cannot_be_told_makes_nobody_dead(tmp_path: Path) -> None:
+    """Where /proc does not tell it, or there is no file left to be opened at that moment."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount")
+    code = "import sys\nfrom comfylock.disk.parts import _is_dead\nprint(_is_dead(sys.argv[1], 0))"
+    script = 'mount --bind /dev/null /proc/sys/kernel/random/boot_id && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-c", code, owner_name()],
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        pytest.skip(f"this cannot be staged here: {done.stderr[-200:]}")
+    assert done.stdout == "False\n"
+
+
 def partial_bytes_of(folder: Path) -> int:
     """What `leftover` counts, with the state folder where it belongs."""
     state = folder / ".comfylock"

@@ -15,6 +15,7 @@ import secrets
 import stat as stat_bits
 import time
 from collections.abc import Iterator
+from functools import cache
 from hashlib import blake2b
 from io import FileIO
 from pathlib import Path
@@ -29,6 +30,7 @@ from comfylock.errors import PlaceError
 
 PARTIAL_STEPS = (STATE_DIRECTORY, "partial")
 _FOREIGN_OWNER_DEAD_AFTER_S = 24 * 3600
+_UNKNOWN = "unknown"
 
 
 class Leftover(NamedTuple):
@@ -181,11 +183,12 @@ def _is_dead(owner: str, age_s: float) -> bool:
         return age_s > _FOREIGN_OWNER_DEAD_AFTER_S
     if machine != _machine():
         return age_s > _FOREIGN_OWNER_DEAD_AFTER_S
-    if boot != _boot():
+    if boot != _boot() and _UNKNOWN not in {boot, _boot()}:
         return True
     return _start_time(number) not in {started, "1"}
 
 
+@cache  # once, and early: what cannot be read for want of open files must not make others dead
 def _machine() -> str:
     """Name this machine and its process numbers: two containers of one machine differ."""
     parts = [_text(Path("/etc/machine-id")), os.uname().nodename]
@@ -194,8 +197,10 @@ def _machine() -> str:
     return _short("|".join(parts))
 
 
+@cache
 def _boot() -> str:
-    return _short(_text(Path("/proc/sys/kernel/random/boot_id")) or "unknown")
+    text = _text(Path("/proc/sys/kernel/random/boot_id"))
+    return _short(text) if text else _UNKNOWN
 
 
 def _start_time(process: int) -> str:
