@@ -22,7 +22,7 @@ CAMPAIGNS = {
 
 def main() -> None:
     names = "\n".join(
-        f"  {name:<10} {(inspect.getdoc(campaign) or '').partition(chr(10))[0]}"
+        f"  {name:<12} {(inspect.getdoc(campaign) or '').partition(chr(10))[0]}"
         for name, campaign in CAMPAIGNS.items()
     )
     parser = argparse.ArgumentParser(
