@@ -276,6 +276,16 @@ def test_trouble_of_one_connection_is_made_good_by_the_others(
     assert download.advanced() == SIZE
 
 
+def test_bytes_that_are_ahead_of_the_hash_are_not_fetched_again(
+    tmp_path: Path, hub: Standin
+) -> None:
+    """The last connection breaks before what it brought is hashed, and the run goes on itself."""
+    hub.fault(Fault(kind="truncate", nbytes=MIB, times=1, **AT_STORAGE))
+    download = Download(tmp_path, hub.url)
+    assert download.run() == content()
+    assert ranges(hub)[0].headers["range"].startswith(f"bytes={MIB}-")
+
+
 def test_an_address_that_runs_out_is_replaced_once_for_all(tmp_path: Path, hub: Standin) -> None:
     download = Download(tmp_path, hub.url)
     runner = threading.Thread(target=download.run)

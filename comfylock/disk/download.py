@@ -146,9 +146,10 @@ def _receive_once(pin: Pin, source: Source, part: Part, receiving: Receiving) ->
 
 def _opened(source: Source, part: Part, receiving: Receiving) -> AbstractContextManager[Body]:
     """Ask for what comes behind the bytes that there are, up to others that are there already."""
-    if part.journal is not None:
-        part.catch_up(part.journal.front)  # an earlier try may have left the hash behind
-    stretch = Stretch(stop=part.journal.gap_end) if part.journal else None
+    stretch = None
+    if part.journal:
+        part.catch_up(part.journal.front)  # several connections may have been ahead of the hash
+        stretch = Stretch(stop=part.journal.gap_end)
     return receiving.fetcher.open(
         source, start=part.size, validator=part.validator, stretch=stretch
     )
