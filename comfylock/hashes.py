@@ -14,6 +14,9 @@ from typing import Protocol
 
 Buffer = bytes | bytearray | memoryview | mmap
 
+#: BLAKE3 works on one piece with as many threads as there are processors.
+ALL_PROCESSORS = -1  # what the blake3 package calls AUTO
+
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -80,10 +83,14 @@ class Hasher:
     Args:
         algorithms: names out of ``sha256`` and ``blake3``. BLAKE3 alone costs a third of
             SHA-256, so callers ask for what they need.
+        threads: what BLAKE3 uses, 1 or `ALL_PROCESSORS`. More than one pays only for pieces of
+            many MiB; with 1 MiB at a time it costs half as much again.
     """
 
-    def __init__(self, algorithms: Iterable[str]) -> None:
-        self._digests: dict[str, _Digest] = {name: _new(name) for name in sorted(set(algorithms))}
+    def __init__(self, algorithms: Iterable[str], *, threads: int = 1) -> None:
+        self._digests: dict[str, _Digest] = {
+            name: _new(name, threads) for name in sorted(set(algorithms))
+        }
 
     def update(self, data: Buffer) -> None:
         """Take the next bytes of the stream."""
@@ -95,13 +102,13 @@ class Hasher:
         return Digests(**{name: digest.hexdigest() for name, digest in self._digests.items()})
 
 
-def _new(algorithm: str) -> _Digest:
+def _new(algorithm: str, threads: int) -> _Digest:
     if algorithm == "sha256":
         return hashlib.sha256()
     if algorithm == "blake3":
         from blake3 import blake3
 
-        return blake3()
+        return blake3(max_threads=threads)
     raise ValueError(f"unknown hash algorithm {algorithm!r}")
 
 

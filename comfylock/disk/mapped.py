@@ -23,8 +23,10 @@ from pathlib import Path
 
 from comfylock.hashes import Hasher
 
-#: Measured: from 1 to 8 MiB all alike.
-WINDOW_BYTES = 4 << 20
+#: Measured: 64 MiB a tenth faster than 4 MiB, and more no better.
+WINDOW_BYTES = 64 << 20
+#: How far apart the bytes are that stand for what lies in memory; less than this is just read.
+STEP_BYTES = 4 << 20
 _MADV_POPULATE_READ = 22  # from linux/mman.h; Python has no name for it
 # Network and user-space file systems may lose a page that was there a moment ago.
 _LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs"})
@@ -41,14 +43,14 @@ def hash_mapped(file: FileIO, hasher: Hasher) -> None:
 
     handle, at = file.fileno(), file.tell()
     status = os.fstat(handle)
-    if at % ALLOCATIONGRANULARITY or status.st_size - at < WINDOW_BYTES:
+    if at % ALLOCATIONGRANULARITY or status.st_size - at < STEP_BYTES:
         return
     if not is_on_local_disk(status.st_dev):
         return
     with _leased(handle), suppress(OSError, ValueError):
         while at < status.st_size:
             count = min(WINDOW_BYTES, status.st_size - at)
-            if not _is_in_memory(handle, at + count - 1):
+            if not _are_in_memory(handle, at, at + count):
                 break
             with mmap(handle, count, prot=PROT_READ, offset=at) as window:
                 window.madvise(_MADV_POPULATE_READ)
@@ -57,6 +59,21 @@ def hash_mapped(file: FileIO, hasher: Hasher) -> None:
                 hasher.update(window)
             at += count
     file.seek(at)
+
+
+def is_held_in_memory(file: FileIO) -> bool:
+    """Say whether the whole of a file of several windows can be hashed as it lies in memory."""
+    if sys.platform != "linux":
+        return False
+    status = os.fstat(file.fileno())
+    if status.st_size <= WINDOW_BYTES or not is_on_local_disk(status.st_dev):
+        return False
+    return _are_in_memory(file.fileno(), 0, status.st_size)
+
+
+def _are_in_memory(handle: int, start: int, stop: int) -> bool:
+    ends = (*range(start + STEP_BYTES, stop, STEP_BYTES), stop)
+    return all(_is_in_memory(handle, end - 1) for end in ends)
 
 
 def _is_in_memory(handle: int, offset: int) -> bool:

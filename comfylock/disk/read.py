@@ -9,9 +9,9 @@ from pathlib import Path
 
 from comfylock.disk.faults import disk_fault
 from comfylock.disk.hashcache import stat_of
-from comfylock.disk.mapped import hash_mapped
+from comfylock.disk.mapped import hash_mapped, is_held_in_memory
 from comfylock.errors import BusyError, PathOccupiedError
-from comfylock.hashes import Digests, Hasher
+from comfylock.hashes import ALL_PROCESSORS, Digests, Hasher
 from comfylock.inventory import FileStat
 
 # Measured: a page-aligned buffer (mmap gives one) is read into at twice the speed of a bytearray,
@@ -69,7 +69,8 @@ def hash_file(path: str | Path, algorithms: tuple[str, ...]) -> tuple[FileStat, 
         for _ in range(_READINGS):
             file.seek(0)
             before = stat_of(os.fstat(file.fileno()))
-            digests = hash_rest(file, Hasher(algorithms), path).digests()
+            threads = ALL_PROCESSORS if is_held_in_memory(file) else 1
+            digests = hash_rest(file, Hasher(algorithms, threads=threads), path).digests()
             after = stat_of(os.fstat(file.fileno()))
             if before == after:
                 return after, digests
