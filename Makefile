@@ -21,7 +21,7 @@ demo: $(STAMP) ## Lock and install the bundled example against a local stand-in 
 	@$(BIN)/python -m examples.demo
 
 test: $(STAMP) ## Run the tests (under 4 minutes)
-	@$(BIN)/python -m pytest -q -m 'not slow'
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist worksteal -m 'not slow'
 
 test-slow: $(STAMP) ## Run the tests that take longer
 	@$(BIN)/python -m pytest -q -m slow

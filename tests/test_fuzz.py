@@ -24,14 +24,14 @@ def test_ten_thousand_spoiled_workflows_do_no_harm():
     slowest = (0.0, -1)
     for seed in range(MUTATIONS):
         data = mutated(seed)
-        began = time.perf_counter()
+        began = time.process_time()
         for target in (refer, fix):
             try:
                 target(data)
             except Exception as error:
                 error.add_note(f"tests.fuzz.mutations.mutated({seed}), {target.__name__}")
                 raise
-        slowest = max(slowest, (time.perf_counter() - began, seed))
+        slowest = max(slowest, (time.process_time() - began, seed))
     assert slowest[0] < LONGEST_S, f"mutated({slowest[1]}) took {slowest[0]:.1f} s"
 
 

@@ -134,9 +134,9 @@ def test_thousand_models_are_written_and_read_within_seconds():
         workflows={"a.json": WorkflowEntry(path="a.json", models=tuple(keys))},
         models={key: replace(pin, key=key, aliases=()) for key in keys},
     )
-    started = time.perf_counter()
+    started = time.process_time()
     assert parse_lock(render_lock(lock), "comfy.lock") == lock
-    assert time.perf_counter() - started < 6  # about 0.5 s on an idle machine
+    assert time.process_time() - started < 6  # about 0.5 s on an idle machine
 
 
 @pytest.mark.parametrize(

@@ -64,13 +64,13 @@ HUGE_ITXT = chunk(b"iTXt", b"workflow\0\1\0\0\0" + BOMB)
 
 def found(data):
     """What a file holds, or the complaint; anything else is a failure."""
-    start = time.perf_counter()
+    start = time.process_time()
     result: Embedded | str | None
     try:
         result = embedded(io.BytesIO(data))
     except WorkflowInvalidError as error:
         result = error.message if error.hint else None
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
     return result
 
 

@@ -103,9 +103,9 @@ def test_settings_become_references_with_hints():
     ],
 )
 def test_hostile_settings_are_read_in_no_time(text):
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(parse_parameters(text)) <= 1000
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 @given(st.text(alphabet=' \n,:"{}[]<>lora:StepsModelhash0123456789', max_size=300))
