@@ -15,6 +15,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from comfylock.actions import (
+    Action,
+    Blocked,
+    Download,
+    Keep,
+    Link,
+    Plan,
+    Remove,
+    Replace,
+    bytes_of,
+    filling_of,
+    key_of,
+    target_of,
+)
 from comfylock.artifacts import CivitaiSource
 from comfylock.disk.alias import leads_to, link_alias
 from comfylock.disk.aside import move_aside, move_back
@@ -57,20 +71,6 @@ from comfylock.inventory import FileStat, LocalFile
 from comfylock.lengths import correction, link_in, linked_instead, may_lie_elsewhere, refusal
 from comfylock.names import is_alias
 from comfylock.outcomes import Outcome, Status, ended, failed, still_needed
-from comfylock.plan import (
-    Action,
-    Blocked,
-    Download,
-    Keep,
-    Link,
-    Plan,
-    Remove,
-    Replace,
-    bytes_of,
-    filling_of,
-    key_of,
-    target_of,
-)
 from comfylock.settings import LinkMode
 
 Work = Link | Download | Replace

@@ -6,10 +6,11 @@ no copy of it lies in the models folders, is decided again when the length is ce
 
 from dataclasses import replace
 
+from comfylock.actions import Download, Link, Replace, filling_of, target_of
 from comfylock.errors import Problem
 from comfylock.inventory import LocalFile
 from comfylock.lockfile.model import Pin
-from comfylock.plan import Download, Link, Replace, filling_of, no_room_problem, target_of
+from comfylock.plan import no_room_problem
 
 Filling = Link | Download | Replace
 

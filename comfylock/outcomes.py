@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from comfylock.actions import Action, Remove, bytes_of, key_of, name_of, target_of
 from comfylock.errors import ComfylockError, Problem
 from comfylock.events import Finished
 from comfylock.lockfile.model import Pin
-from comfylock.plan import Action, Remove, bytes_of, key_of, name_of, target_of
 
 
 class Status(StrEnum):

@@ -13,10 +13,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from comfylock.actions import Link, Plan, Remove, filling_of
 from comfylock.inventory import PlacedFile
 from comfylock.lockfile.model import Lock, Pin
 from comfylock.names import alias_key, collision_form, is_alias
-from comfylock.plan import Link, Plan, Policy, Remove, filling_of
+from comfylock.plan import Policy
 from comfylock.settings import LinkMode
 
 

@@ -16,6 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from comfylock.actions import Plan
 from comfylock.config import (
     ProjectConfig,
     UserConfig,
@@ -44,7 +45,7 @@ from comfylock.lockfile.file import read_lock, write_lock
 from comfylock.lockfile.model import Lock, Pin, unsafe_path_reason
 from comfylock.names import shown, split_key, unsafe_reason
 from comfylock.places import PROJECT_FILE, find_directories, find_lock
-from comfylock.plan import OnOccupied, Plan, Policy
+from comfylock.plan import OnOccupied, Policy
 from comfylock.settings import Choices, Settings, choices_from_environment, choose_settings
 
 if TYPE_CHECKING:

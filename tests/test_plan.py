@@ -9,6 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from comfylock.actions import (
+    Action,
+    Blocked,
+    Download,
+    Keep,
+    Link,
+    Plan,
+    Remove,
+    Replace,
+    bytes_of,
+    filling_of,
+    name_of,
+    target_of,
+)
 from comfylock.artifacts import (
     CivitaiSource,
     FileId,
@@ -22,23 +36,7 @@ from comfylock.hashes import Digests
 from comfylock.inventory import Content, FileStat, Inventory, LocalFile, Obstacle, Spare, Spot
 from comfylock.lengths import correction, link_in, linked_instead, may_lie_elsewhere, refusal
 from comfylock.lockfile.model import Evidence, Pin
-from comfylock.plan import (
-    Action,
-    Blocked,
-    Download,
-    Keep,
-    Link,
-    OnOccupied,
-    Plan,
-    Policy,
-    Remove,
-    Replace,
-    bytes_of,
-    filling_of,
-    make_plan,
-    name_of,
-    target_of,
-)
+from comfylock.plan import OnOccupied, Policy, make_plan
 from comfylock.settings import Formats, LinkMode
 
 MODELS = Path("/models")

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from comfylock.actions import Link, Plan
 from comfylock.disk.hashcache import HashCache, stat_of
 from comfylock.disk.registry import known_locks, register_lock
 from comfylock.hashes import Digests, Hasher
@@ -21,7 +22,7 @@ from comfylock.inventory import FileStat, LocalFile, PlacedFile
 from comfylock.lockfile.model import Evidence, Pin
 from comfylock.lockfile.text import render_lock
 from comfylock.names import is_alias
-from comfylock.plan import Link, Plan, Policy
+from comfylock.plan import Policy
 from comfylock.pruning import Surroundings, find_removals
 from comfylock.settings import LinkMode
 from tests.standin.server import Standin

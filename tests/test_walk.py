@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from comfylock.actions import Download, Keep, Link, Plan
 from comfylock.aliases import with_aliases
 from comfylock.artifacts import CivitaiSource
 from comfylock.folders import load_node_table
@@ -18,7 +19,7 @@ from comfylock.lockfile.model import Evidence
 from comfylock.lockfile.text import render_lock
 from comfylock.locking import Findings, assemble, divide, resolve_all
 from comfylock.outcomes import Status
-from comfylock.plan import Download, Keep, Link, Plan, make_plan
+from comfylock.plan import make_plan
 from comfylock.reading import wanted_of
 from comfylock.references import Found, InactivePolicy, collect_references, group
 from comfylock.session import Session, Wishes

@@ -13,7 +13,7 @@ from comfylock.cli.output import close_reporter, finish, given, open_session, wo
 from comfylock.cli.removing import review_removals
 
 if TYPE_CHECKING:
-    from comfylock.plan import Plan
+    from comfylock.actions import Plan
     from comfylock.report.json_lines import JsonLines
 
 

@@ -12,7 +12,7 @@ from comfylock.names import shown, split_alias
 from comfylock.progress import size_text
 
 if TYPE_CHECKING:
-    from comfylock.plan import Plan, Remove
+    from comfylock.actions import Plan, Remove
 
 
 def review_removals(
@@ -29,7 +29,7 @@ def review_removals(
     Raises:
         UsageError: somebody would have to be asked, and nobody is there.
     """
-    from comfylock.plan import Plan, Remove
+    from comfylock.actions import Plan, Remove
 
     removals = [action for action in plan.actions if isinstance(action, Remove)]
     if yes or not removals:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from comfylock.actions import Blocked, Link, Replace
 from comfylock.errors import Problem
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock
@@ -9,7 +10,6 @@ from comfylock.names import is_pickle, split_alias
 from comfylock.operations.freshness import compare, stale_problems
 from comfylock.operations.remarks import refused_spellings
 from comfylock.operations.status import ModelState, Standing, State, standing_of
-from comfylock.plan import Blocked, Link, Replace
 from comfylock.session import Session
 from comfylock.settings import Formats
 from comfylock.unpinned import unpinned

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from comfylock.actions import Plan, filling_of
 from comfylock.aliases import with_aliases
 from comfylock.disk.parts import bytes_under_way
 from comfylock.disk.registry import register_lock
@@ -14,7 +15,7 @@ from comfylock.names import is_pickle, split_alias
 from comfylock.operations.freshness import Freshness, differences_of
 from comfylock.operations.selection import Selection, refuse_unknown_folders, select, with_workflows
 from comfylock.outcomes import Outcome
-from comfylock.plan import Plan, filling_of, make_plan
+from comfylock.plan import make_plan
 from comfylock.session import Session
 from comfylock.settings import Formats
 

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+from comfylock.actions import Plan
 from comfylock.disk.faults import disk_fault
 from comfylock.disk.placed import links_below, placed_files
 from comfylock.disk.registry import known_locks
 from comfylock.errors import LockConflictError, LockInvalidError, LockMissingError, LockVersionError
 from comfylock.lockfile.file import parse_lock, read_lock_text
 from comfylock.lockfile.model import Lock
-from comfylock.plan import Plan
 from comfylock.pruning import Surroundings, find_removals
 from comfylock.session import Session
 

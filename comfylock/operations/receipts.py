@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from comfylock.actions import Keep, Plan, target_of
 from comfylock.config import cache_dir, config_dir
 from comfylock.disk.receipt import Receipt, look, receipt_path, write_receipt
 from comfylock.inputs import is_glob
@@ -12,7 +13,6 @@ from comfylock.lockfile.model import Lock
 from comfylock.names import split_key
 from comfylock.operations.quick import circumstances
 from comfylock.places import PROJECT_FILE
-from comfylock.plan import Keep, Plan, target_of
 from comfylock.session import Session
 from comfylock.workflows.find import find_workflow_files
 

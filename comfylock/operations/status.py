@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from comfylock.actions import Blocked, Download, Keep, Link, PinAction, Plan, Replace, target_of
 from comfylock.aliases import with_aliases
 from comfylock.errors import LockMissingError, Problem
 from comfylock.inventory import Content, Inventory, LocalFile
@@ -14,17 +15,7 @@ from comfylock.lockfile.model import Lock
 from comfylock.names import is_alias, split_alias
 from comfylock.operations.freshness import LockState, compare
 from comfylock.operations.selection import Selection, refuse_unknown_folders, select
-from comfylock.plan import (
-    Blocked,
-    Download,
-    Keep,
-    Link,
-    PinAction,
-    Plan,
-    Replace,
-    make_plan,
-    target_of,
-)
+from comfylock.plan import make_plan
 from comfylock.session import Session
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from comfylock.actions import Plan
 from comfylock.candidates import of_content, oldest_first
 from comfylock.errors import FetchError, Problem
 from comfylock.lockfile.model import Pin
 from comfylock.outcomes import Outcome
-from comfylock.plan import Plan
 from comfylock.session import Session
 from comfylock.vanished import explained, lost_source
 

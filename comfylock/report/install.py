@@ -3,12 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from comfylock.errors import Problem, StoppedError
-from comfylock.names import is_alias, shown, split_alias
-from comfylock.operations.freshness import LockState
-from comfylock.operations.install import Installed
-from comfylock.outcomes import Outcome, Status
-from comfylock.plan import (
+from comfylock.actions import (
     Action,
     Blocked,
     Download,
@@ -22,6 +17,11 @@ from comfylock.plan import (
     name_of,
     target_of,
 )
+from comfylock.errors import Problem, StoppedError
+from comfylock.names import is_alias, shown, split_alias
+from comfylock.operations.freshness import LockState
+from comfylock.operations.install import Installed
+from comfylock.outcomes import Outcome, Status
 from comfylock.progress import size_text
 from comfylock.report.page import Page
 from comfylock.report.sentences import checked_sentence, counted, took

@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from comfylock import __version__
+from comfylock.actions import Plan
 from comfylock.errors import Problem
 from comfylock.events import (
     Advanced,
@@ -45,7 +46,6 @@ from comfylock.events import (
     Warned,
 )
 from comfylock.names import is_alias, split_alias
-from comfylock.plan import Plan
 from comfylock.report.install import plan_fields
 from comfylock.report.page import SCHEMA, Page
 
