@@ -171,8 +171,8 @@ class Signals:
 
     @property
     def often_lost(self) -> int:
-        """What at most one run in a hundred exceeds: a disk that stalls has its own say."""
-        return sorted(self.lost)[-1 - len(self.lost) // 100]
+        """What one run at most exceeds, or one in a hundred: a machine that stalls has its say."""
+        return sorted(self.lost)[-1 - max(1, len(self.lost) // 100)]
 
 
 def signals(root: Path, count: int, megabytes: int = 40, rate: int = 20_000_000) -> Signals:
