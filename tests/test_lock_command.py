@@ -540,3 +540,15 @@ def test_a_lock_with_a_folder_that_nothing_loads_from_is_refused(world):
 
     assert done.code == 2
     assert 'model."nofolder/ink.safetensors"' in done.err
+
+
+@pytest.mark.parametrize(("formats", "warns"), [("warn", True), ("deny", True), ("allow", False)])
+def test_a_format_that_may_run_code_is_remarked_on_unless_the_user_allows_it(world, formats, warns):
+    write(world, "a.json", "upscaler.pth")
+    (world.project / "comfylock.toml").write_text(f'[lock]\nformats = "{formats}"\n')
+    assert world.here("lock", "workflows").code == 1  # no LoRA of that name
+    by_word = world.here("pin", "upscaler.pth", "civitai:17")
+    world.lock_path.unlink()
+    for ran in (by_word, world.here("lock", "workflows")):
+        assert (ran.code, ran.out.count("upscaler.pth")) == (0, 1)
+        assert ("may run code" in ran.out) is warns

@@ -26,7 +26,7 @@ def pin(ref: str, spec: str, sha256: str | None, refresh: bool, as_json: bool) -
     from comfylock.report.choose import chosen_page
 
     with open_session(refresh=refresh) as session:
-        page = chosen_page(pin_reference(session, ref, spec, sha256))
+        page = chosen_page(pin_reference(session, ref, spec, sha256), session.settings.formats)
     return finish("pin", page, session, as_json=as_json)
 
 
@@ -44,7 +44,7 @@ def unpin(ref: str, refresh: bool, as_json: bool) -> int:
     from comfylock.report.choose import chosen_page
 
     with open_session(refresh=refresh) as session:
-        page = chosen_page(unpin_references(session, ref))
+        page = chosen_page(unpin_references(session, ref), session.settings.formats)
     return finish("unpin", page, session, as_json=as_json)
 
 
@@ -61,5 +61,5 @@ def ignore(ref: str, as_json: bool) -> int:
     from comfylock.report.choose import chosen_page
 
     with open_session() as session:
-        page = chosen_page(ignore_references(session, ref))
+        page = chosen_page(ignore_references(session, ref), session.settings.formats)
     return finish("ignore", page, session, as_json=as_json)

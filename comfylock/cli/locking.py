@@ -87,7 +87,12 @@ def lock(
             if not dry_run and not done.nobody_answered and may_ask(as_json=as_json):
                 close_reporter(session)
                 done = settle(session, done, Questions())
-            page = lock_page(done, seconds=time.monotonic() - began, dry_run=dry_run)
+            page = lock_page(
+                done,
+                formats=session.settings.formats,
+                seconds=time.monotonic() - began,
+                dry_run=dry_run,
+            )
     return finish("lock", page, session, as_json=as_json)
 
 
@@ -115,7 +120,12 @@ def update(refs: tuple[str, ...], dry_run: bool, refresh: bool, as_json: bool) -
     mode = LockMode.DRY_RUN if dry_run else LockMode.WRITE
     with open_session(reuse=Reuse.MOMENT, refresh=refresh) as session:
         done = lock_models(session, (), mode, OldLock.KEEP, orders)
-        page = update_page(done, seconds=time.monotonic() - began, dry_run=dry_run)
+        page = update_page(
+            done,
+            formats=session.settings.formats,
+            seconds=time.monotonic() - began,
+            dry_run=dry_run,
+        )
     return finish("update", page, session, as_json=as_json)
 
 

@@ -5,13 +5,14 @@ from comfylock.places import PROJECT_FILE
 from comfylock.report.page import Page, hint_lines
 from comfylock.report.pins import change_fields, change_line, missed_fields, missed_lines
 from comfylock.report.sentences import counted
+from comfylock.settings import Formats
 
 
-def chosen_page(done: Chosen) -> Page:
+def chosen_page(done: Chosen, formats: Formats) -> Page:
     """Show what comfylock.toml says now, and what it changed in the lock."""
     return Page(
         out=(
-            *(change_line(change) for change in done.changes),
+            *(change_line(change, formats) for change in done.changes),
             *(line for missed in done.misses for line in missed_lines(missed)),
         ),
         err=(*done.notes, *(f"{PROJECT_FILE}: {line}" for line in done.said), *_sentence(done)),

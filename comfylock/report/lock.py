@@ -19,9 +19,10 @@ from comfylock.report.pins import (
 )
 from comfylock.report.sentences import checked_sentence, counted
 from comfylock.report.stale import difference_fields
+from comfylock.settings import Formats
 
 
-def lock_page(done: Locked, *, seconds: float, dry_run: bool) -> Page:
+def lock_page(done: Locked, *, formats: Formats, seconds: float, dry_run: bool) -> Page:
     """Show what `lock` pinned in some seconds, what it could not, and why."""
     problems = (
         *done.broken,
@@ -30,7 +31,7 @@ def lock_page(done: Locked, *, seconds: float, dry_run: bool) -> Page:
         *(_remembered_problem(each) for each in done.remembered),
     )
     open_count = len(done.misses) + len(done.remembered)
-    rows = [change_line(change) for change in done.changes]
+    rows = [change_line(change, formats) for change in done.changes]
     rows += [line for missed in done.misses for line in missed_lines(missed)]
     rows += [line for held in done.held for line in held_lines(held)]
     rows += [f"? {shown(each.key)}  still unresolved" for each in done.remembered]
@@ -73,9 +74,10 @@ def lock_page(done: Locked, *, seconds: float, dry_run: bool) -> Page:
     )
 
 
-def update_page(done: Locked, *, seconds: float, dry_run: bool) -> Page:
+def update_page(done: Locked, *, formats: Formats, seconds: float, dry_run: bool) -> Page:
     """Show what `update` moved; a reference that is still open and was not meant is none of it."""
-    return lock_page(replace(done, remembered=()), seconds=seconds, dry_run=dry_run)
+    asked = replace(done, remembered=())
+    return lock_page(asked, formats=formats, seconds=seconds, dry_run=dry_run)
 
 
 def _users(done: Locked, key: str) -> list[str]:

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 from comfylock.artifacts import Artifact, Candidate
 from comfylock.lockfile.changes import Change, ChangeKind
 from comfylock.lockfile.model import Evidence, Pin
+from comfylock.lockfile.review import is_pickle_pin
 from comfylock.locking import Missed
-from comfylock.names import is_pickle, quoted, shown
+from comfylock.names import quoted, shown
 from comfylock.progress import size_text
+from comfylock.settings import Formats
 from comfylock.upgrading import Undecided, Unmoved
 
 _SIGNS = {ChangeKind.ADDED: "+", ChangeKind.REMOVED: "-", ChangeKind.UPDATED: "*"}
@@ -32,8 +34,8 @@ def pin_of(change: Change) -> Pin:
     return pin
 
 
-def change_line(change: Change) -> str:
-    """Return one changed pin as a line."""
+def change_line(change: Change, formats: Formats) -> str:
+    """Return one changed pin as a line; what the user allows is not remarked on."""
     pin = pin_of(change)
     parts = [f"{_SIGNS[change.change]} {shown(change.ref)}"]
     if change.change is not ChangeKind.REMOVED:
@@ -41,7 +43,7 @@ def change_line(change: Change) -> str:
         parts += [size_text(pin.size)] if pin.size else []
         moved = change.old is not None and change.old.sources != pin.sources
         parts += [] if moved and pin.evidence in _MOVING else [f"by {EVIDENCE_WORDS[pin.evidence]}"]
-        if is_pickle(pin.key):
+        if formats is not Formats.ALLOW and is_pickle_pin(pin):
             parts.append("pickle format: may run code when loaded")
     return "  ".join(parts)
 
