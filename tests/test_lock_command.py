@@ -552,3 +552,11 @@ def test_a_format_that_may_run_code_is_remarked_on_unless_the_user_allows_it(wor
     for ran in (by_word, world.here("lock", "workflows")):
         assert (ran.code, ran.out.count("upscaler.pth")) == (0, 1)
         assert ("may run code" in ran.out) is warns
+
+
+def test_check_says_how_many_references_have_no_pin(world):
+    write(world, "a.json", INK, "nowhere.safetensors")
+    assert world.here("lock", "workflows").code == 1
+    checked = world.here("lock", "--check")
+    assert checked.code == 0
+    assert checked.err == "comfy.lock is fresh: 1 model of 1 workflow, 1 not pinned\n"

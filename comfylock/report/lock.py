@@ -112,8 +112,10 @@ def check_lock_page(found: Checked) -> Page:
     stale = stale_problems(found.differences)
     models = counted(len(found.lock.models), "model")
     workflows = counted(len(found.lock.workflows), "workflow")
+    open_refs = {ref for entry in found.lock.workflows.values() for ref in entry.unresolved}
+    tail = f", {len(open_refs)} not pinned" if open_refs else ""
     return Page(
-        err=() if stale else (f"comfy.lock is fresh: {models} of {workflows}",),
+        err=() if stale else (f"comfy.lock is fresh: {models} of {workflows}{tail}",),
         problems=(*found.broken, *stale),
         document={
             "lock": str(LockState.STALE if stale else LockState.FRESH),
