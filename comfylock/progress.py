@@ -23,7 +23,7 @@ from comfylock.events import (
     Stepped,
     Warned,
 )
-from comfylock.meters import Line, Meter, meter_line, size_text, span_text
+from comfylock.meters import Line, Meter, meter_line, size_text
 from comfylock.names import shown
 
 if TYPE_CHECKING:
@@ -150,35 +150,34 @@ class _Board:
     """What the bars show; changed under a lock, drawn by a thread of its own."""
 
     rows: dict[str, tuple[str, Meter]] = field(default_factory=dict[str, tuple[str, Meter]])
-    acts: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
+    acts: dict[str, str] = field(default_factory=dict[str, str])
     all: Meter | None = None
     fetches: int = 0
     verified: int = 0
     failed: int = 0
     step: str = ""
 
-    def on(self, event: Event, now_s: float) -> str | None:
-        """Take an event, and return the line that it is worth, if any."""
+    def on(self, event: Event, now_s: float) -> None:
+        """Take an event; what came of a model is told by the report, once."""
         match event:
             case Planned():
                 self.fetches = event.fetches
                 self.all = Meter(event.total_bytes) if event.fetches > 1 else None
             case Started():
-                self._started(event, now_s)
+                self._started(event)
             case Advanced():
                 self._advanced(event, now_s)
             case Measured():
                 self._measured(event)
             case Finished():
-                return self._finished(event, now_s)
+                self._finished(event)
             case Stepped():
                 self.step = f"{event.what} {event.done} of {event.total}"
                 self.step = "" if event.done == event.total else self.step
             case Warned() | Noted():
                 pass
-        return None
 
-    def _started(self, event: Started, now_s: float) -> None:
+    def _started(self, event: Started) -> None:
         small = (event.total_bytes or 0) < _WORTH_A_LINE_BYTES
         if event.act in _QUIET_ACTS or (event.act == "hash" and small):
             return
@@ -187,12 +186,12 @@ class _Board:
             name = f"reading {name}"
         meter = Meter(event.total_bytes, event.done_bytes)
         self.rows[event.ref] = (name, meter)
-        self.acts.setdefault(event.ref, (event.act, now_s))
+        self.acts.setdefault(event.ref, event.act)
 
     def _advanced(self, event: Advanced, now_s: float) -> None:
         if event.ref in self.rows:
             self.rows[event.ref][1].add(event.count, now_s)
-            if self.all is not None and self.acts[event.ref][0] == "download":
+            if self.all is not None and self.acts[event.ref] == "download":
                 self.all.add(event.count, now_s)
 
     def _measured(self, event: Measured) -> None:
@@ -204,17 +203,15 @@ class _Board:
             self.all.total += event.total_bytes - (meter.total or 0)
         meter.total = event.total_bytes
 
-    def _finished(self, event: Finished, now_s: float) -> str | None:
+    def _finished(self, event: Finished) -> None:
         row = self.rows.pop(event.ref, None)
-        act, began_s = self.acts.pop(event.ref, ("", now_s))
+        act = self.acts.pop(event.ref, "")
         if row is None or act != "download":
-            return None
-        if not event.succeeded:
+            return
+        if event.succeeded:
+            self.verified += 1
+        else:
             self.failed += 1
-            return None  # the report tells why
-        self.verified += 1
-        name, meter = row
-        return f"Verified {name}  {size_text(meter.done)} in {span_text(now_s - began_s)}"
 
     def lines(self, now_s: float, width: int, height: int, cells: str) -> list[Line]:
         """Return the lines to be shown, as many as there is room for; that of all is the last."""
@@ -238,7 +235,7 @@ class _Board:
 
 
 class BarReporter:
-    """Live bars on a terminal: one for each model at work, and one for all.
+    """Live bars on a terminal: one for each model at work, and one for all; none of them stays.
 
     Args:
         stream: the terminal.
@@ -259,13 +256,14 @@ class BarReporter:
     def on(self, event: Event) -> None:
         """Move a bar."""
         with self._state:
-            line = self._board.on(event, time.monotonic())
+            self._board.on(event, time.monotonic())
             shows = bool(self._board.rows or self._board.step)
+        line = None
         match event:
             case Warned():
                 line = f"warning: {shown(event.message)}"
-            case Noted():
-                line = shown(event.message) if self._verbose else None
+            case Noted() if self._verbose:
+                line = shown(event.message)
             case _:
                 pass
         if line is not None or (shows and self._live is None):

@@ -55,7 +55,7 @@ def facts(folder: Path) -> dict[str, tuple[int, ...]]:
 def test_first_install_downloads_verifies_and_places(world: World) -> None:
     world.lock(pin_of(INK), pin_of(PAPER, "checkpoints/SDXL/paper.safetensors"))
     ran = world.run("install")
-    assert (ran.code, ran.err.splitlines()[-1][:19]) == (0, "Installed 2 of 2 mo")
+    assert (ran.code, ran.err.splitlines()[-1][:21]) == (0, "Installed 2 models in")
     assert world.has(INK_KEY, INK)
     assert world.has("checkpoints/SDXL/paper.safetensors", PAPER)
     assert set(world.files()) == {INK_KEY, "checkpoints/SDXL/paper.safetensors"}

@@ -231,9 +231,18 @@ def test_bars_show_each_model_and_all_of_them(world: World, columns: int) -> Non
     assert any("1 of 2 verified" in line and "350 kB" in line for line in bars), lines
     assert any("━" in line for line in bars) is (columns == 100)
     assert all(len(line) < columns for line in bars)
-    verified = {line.partition("  ")[0] for line in lines if line.startswith("Verified")}
-    assert verified == {"Verified loras/ink.safetensors", "Verified loras/paper.safetensors"}
-    assert lines[-1].startswith("Installed 2 of 2 models")
+
+
+def test_what_stays_on_a_terminal_is_one_line_a_model_and_the_sum(world: World) -> None:
+    world.lock(pin_of(INK), pin_of(PAPER))
+    screen = Screen(world, "install")
+    assert screen.end() == 0
+    *rows, end = [line for line in drawn(screen.text) if "%" not in line]
+    assert rows == [
+        "+ loras/ink.safetensors  300 kB  downloaded and verified",
+        "+ loras/paper.safetensors  50 kB  downloaded and verified",
+    ]
+    assert re.fullmatch(r"Installed 2 models in .*s: 2 downloaded \(350 kB\); 2 of 2 in place", end)
 
 
 @pytest.mark.parametrize(
@@ -367,7 +376,6 @@ def test_steps_and_large_files_that_are_read_are_shown() -> None:
         Finished(ref="/models/a", succeeded=True),
     )
     assert "Looked up 3 of 17" in text
-    assert "Verified" not in text
 
 
 def test_more_models_than_lines_are_counted() -> None:

@@ -1,6 +1,6 @@
 """The report of `install`: the plan of a dry run, or what came of each action."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from comfylock.actions import (
@@ -27,6 +27,11 @@ from comfylock.report.page import Page
 from comfylock.report.sentences import checked_sentence, counted, took
 from comfylock.report.stale import stale_warning
 from comfylock.unpinned import unpinned
+
+_WORDS = {"keep": "kept", "link": "linked", "download": "downloaded", "replace": "replaced"}
+#: How models end, in the order of the last line: what was done, and what is left to do.
+_DONE = ("downloaded", "linked", "replaced")
+_LEFT = ("blocked", "failed", "left to do")
 
 
 def install_page(done: Installed, *, seconds: float, dry_run: bool) -> Page:
@@ -159,11 +164,10 @@ def _install_sentence(done: Installed, *, seconds: float, dry_run: bool) -> str:
         parts = [f"{counts[name]} {word}" for name, word in words.items() if counts[name]]
         size = size_text(done.plan.bytes_to_fetch)
         return f"Planned {total}: {', '.join(parts)}; {size} to fetch{_dry_tail(done)}"
-    changed, left = _changes(done, {action.pin.key for action in models})
-    tail = f", {left} not installed" if left else ""
-    if not changed and not left:
+    ended = _ended(done, {action.pin.key for action in models})
+    if len(ended["in place"]) == len(models) == len(ended["kept"]):
         return f"Checked {total} in {took(seconds)}{_tail(done)}"
-    return f"Installed {changed} of {total} in {took(seconds)}{tail}{_tail(done)}"
+    return f"{_done_sentence(ended, took(seconds))}; {_balance(ended, len(models))}{_tail(done)}"
 
 
 def _aliases(count: int) -> str:
@@ -175,12 +179,41 @@ def _models(done: Installed) -> list[PinAction]:
     return [action for action in done.plan.of_pins if not is_alias(action.pin.key)]
 
 
-def _changes(done: Installed, keys: Collection[str]) -> tuple[int, int]:
-    """Return how many of these models were changed, and how many are not as they should be."""
-    outcomes = [outcome for outcome in done.outcomes if outcome.ref in keys]
-    well = [outcome for outcome in outcomes if outcome.status is Status.DONE]
-    changed = sum(1 for outcome in well if outcome.action != "keep")
-    return changed, len(outcomes) - len(well)
+def _ended(done: Installed, keys: Collection[str]) -> dict[str, list[Outcome]]:
+    """Return the outcomes of these models by how they ended, in the words of the last line."""
+    ended: dict[str, list[Outcome]] = {word: [] for word in ("in place", "kept", *_DONE, *_LEFT)}
+    for outcome in done.outcomes:
+        if outcome.ref not in keys:
+            continue
+        if outcome.status is Status.DONE:
+            ended["in place"].append(outcome)
+            ended[_WORDS[outcome.action]].append(outcome)
+        elif outcome.action == "blocked":
+            ended["blocked"].append(outcome)
+        else:
+            stopped = outcome.problem is not None and outcome.problem.slug == "interrupted"
+            ended["left to do" if stopped else "failed"].append(outcome)
+    return ended
+
+
+def _done_sentence(ended: Mapping[str, Sequence[Outcome]], took_text: str) -> str:
+    """Return what was installed, and how: ``Installed 3 models in 2.1 s: 2 downloaded, …``."""
+    count = sum(len(ended[word]) for word in _DONE)
+    if not count:
+        return f"Installed no models in {took_text}"
+    parts = [f"{len(ended[word])} {word}{_fetched(ended[word])}" for word in _DONE if ended[word]]
+    return f"Installed {counted(count, 'model')} in {took_text}: {', '.join(parts)}"
+
+
+def _fetched(outcomes: Sequence[Outcome]) -> str:
+    total = sum(outcome.bytes for outcome in outcomes)
+    return f" ({size_text(total)})" if total else ""
+
+
+def _balance(ended: Mapping[str, Sequence[Outcome]], models: int) -> str:
+    """Return how the models stand after all: ``11 of 13 in place, 2 failed``."""
+    parts = [f"{len(ended['in place'])} of {models} in place"]
+    return ", ".join([*parts, *(f"{len(ended[word])} {word}" for word in _LEFT if ended[word])])
 
 
 def _dry_tail(done: Installed) -> str:
@@ -269,12 +302,12 @@ def _outcome_line(outcome: Outcome) -> str:
         what = "blocked" if outcome.action == "blocked" else f"{outcome.action} {outcome.status}"
         return f"! {name}  {what}: {outcome.problem.slug}"
     signs = {"link": "=", "download": "+", "replace": "*", "remove": "-"}
-    words = {"link": "linked", "download": "downloaded and verified", "replace": "replaced"}
-    words |= {"remove": "removed"}
+    words = {**_WORDS, "download": "downloaded and verified", "remove": "removed"}
+    size = f"  {size_text(outcome.bytes)}" if outcome.bytes else ""
     aside = (
         f"; the old file is now {shown(str(outcome.moved_aside))}" if outcome.moved_aside else ""
     )
-    return f"{signs[outcome.action]} {name}  {words[outcome.action]}{aside}"
+    return f"{signs[outcome.action]} {name}{size}  {words[outcome.action]}{aside}"
 
 
 def plan_fields(action: Action) -> dict[str, object]:
