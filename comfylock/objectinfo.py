@@ -23,7 +23,7 @@ _NUMBERS_AND_TEXTS = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN"})
 _OF_MANY_WIDGETS = ("COMFY_DYNAMICCOMBO", "COMFY_AUTOGROW")
 _UPLOADS = ("image_upload", "video_upload", "audio_upload")
 _SEEDS = ("seed", "noise_seed")
-_HINT = "name the address of a running ComfyUI, or a file with its answer to /object_info"
+_HINT = "Name the address of a running ComfyUI, or a file with its answer to /object_info"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

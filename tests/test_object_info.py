@@ -224,4 +224,4 @@ class TestCommand:
         (error,) = json.loads(out)["errors"]
         assert code == 2
         assert f"{address}/elsewhere" in error["message"]
-        assert "start ComfyUI there" in error["hint"]
+        assert "Start ComfyUI there" in error["hint"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from comfylock.errors import ComfylockError
 from tests.shop import put_workflow
 
 PACKAGE = Path(__file__).parent.parent / "comfylock"
@@ -15,36 +16,67 @@ MODULES = {
     str(path.relative_to(PACKAGE)): ast.parse(path.read_text("utf-8"))
     for path in sorted(PACKAGE.rglob("*.py"))
 }
-#: Functions that take a hint by position, and which it is.
-HINT_POSITIONS = {"unresolved": 2, "_warning": 2, "_problem": 2}
+#: What parameters, fields and class attributes are called that hold a hint.
+HINT_NAMES = {"hint", "fix", "next_step"}
+#: How the functions are called that return a hint.
+HINT_MAKERS = ("hint", "next_step", "_say_the_hash")
 #: Functions that return a reason and a hint.
 HINT_RETURNERS = {"why_no_link"}
 
 Text = ast.Constant | ast.JoinedStr
 
 
+def hint_positions() -> dict[str, int]:
+    """Return the functions that take a hint by position, and which argument it is."""
+    found = {"hint_lines": 0}
+    for tree in MODULES.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                names = [one.arg for one in node.args.args if one.arg not in {"self", "cls"}]
+                at = next((at for at, one in enumerate(names) if one in HINT_NAMES), None)
+                if at is not None:
+                    found[node.name] = at
+    return found
+
+
+HINT_POSITIONS = hint_positions()
+#: Texts that have a name of their own; modules may give one name to different ones.
+NAMED = [
+    (target.id, node.value)
+    for tree in MODULES.values()
+    for node in tree.body
+    if isinstance(node, ast.Assign)
+    for target in node.targets
+    if isinstance(target, ast.Name)
+]
+
+
 def hints() -> Iterator[tuple[str, Text]]:
     """Yield every text in the code that is told as the next step, with where it stands."""
     for module, tree in MODULES.items():
+        inside = set(ast.walk(tree))
         for node in ast.walk(tree):
-            for value in _hints_at(node):
-                yield from ((f"{module}:{one.lineno}", one) for one in _texts(value))
+            for one in (text for value in _hints_at(node) for text in _texts(value)):
+                place = f"{module}:{one.lineno}" if one in inside else f"{module} by name"
+                yield place, one
 
 
 def _hints_at(node: ast.AST) -> Iterator[ast.expr]:
     match node:
-        case ast.Call(func=ast.Name(id=name), args=arguments) if name in HINT_POSITIONS:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=arguments) if (
+            name in HINT_POSITIONS
+        ):
             yield from arguments[HINT_POSITIONS[name] : HINT_POSITIONS[name] + 1]
-        case ast.keyword(arg="hint" | "fix", value=value):
+        case ast.keyword(arg=name, value=value) if name in HINT_NAMES:
             yield value
-        case ast.Assign(targets=[ast.Name(id="hint" | "_REPAIR")], value=value):
-            yield value
-        case ast.Assign(targets=[ast.Attribute(attr="hint")], value=value):
+        case ast.Assign(targets=[ast.Name(id=name) | ast.Attribute(attr=name)], value=value) if (
+            name in {*HINT_NAMES, "_REPAIR"}
+        ):
             yield value
         case ast.FunctionDef(name=name) if name in HINT_RETURNERS:
             pairs = (one.value for one in ast.walk(node) if isinstance(one, ast.Return))
             yield from (one.elts[1] for one in pairs if isinstance(one, ast.Tuple))
-        case ast.FunctionDef(name=name) if name.endswith("hint") or name == "_say_the_hash":
+        case ast.FunctionDef(name=name) if name.endswith(HINT_MAKERS):
             returned = (one.value for one in ast.walk(node) if isinstance(one, ast.Return))
             yield from (one for one in returned if one is not None)
 
@@ -59,6 +91,9 @@ def _texts(value: ast.expr) -> Iterator[Text]:
         case ast.BoolOp(values=values):
             for one in values:
                 yield from _texts(one)
+        case ast.Name(id=name):
+            for one in (text for named, text in NAMED if named == name):
+                yield from _texts(one)
         case _:
             pass
 
@@ -70,6 +105,13 @@ def spoken(text: Text) -> str:
     return "".join(
         str(part.value) if isinstance(part, ast.Constant) else "…" for part in text.values
     )
+
+
+def all_errors(base: type[ComfylockError] = ComfylockError) -> Iterator[type[ComfylockError]]:
+    """Yield every kind of error of ours."""
+    for kind in base.__subclasses__():
+        yield kind
+        yield from all_errors(kind)
 
 
 def complaint(hint: str) -> str | None:
@@ -87,7 +129,12 @@ HINTS = list(hints())
 
 
 def test_hints_are_found():
-    assert len(HINTS) > 150
+    assert len(HINTS) > 200
+
+
+@pytest.mark.parametrize("error", [one for one in all_errors() if one.next_step])
+def test_the_next_step_of_an_error_is_among_the_hints(error):
+    assert error.next_step in {spoken(text) for _, text in HINTS}
 
 
 @pytest.mark.parametrize(("place", "text"), HINTS, ids=[place for place, _ in HINTS])

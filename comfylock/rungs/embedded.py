@@ -109,5 +109,5 @@ def _next_step(case: Case) -> str | None:
         return None
     return (
         "Look at the repository's page, and set HF_TOKEN if it is private; or "
-        f"take another copy with `comfylock pin {quoted(case.key)} SPEC`."
+        f"take another copy with `comfylock pin {quoted(case.key)} SPEC`"
     )

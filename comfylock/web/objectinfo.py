@@ -13,7 +13,7 @@ from comfylock.web.waiting import Waiting
 from comfylock.workflows.shapes import Json
 
 _PATH = "/object_info"
-_HINT = "start ComfyUI there, or save its answer to /object_info and name that file"
+_HINT = "Start ComfyUI there, or save its answer to /object_info and name that file"
 
 
 def fetch_object_info(

@@ -64,7 +64,7 @@ def _named(name: str, base: Path, exclude: tuple[str, ...]) -> Iterator[Path]:
         yield from _globbed(name, base, exclude)
     else:
         raise _missing(
-            name, "check the path, or run comfylock in the folder that it is relative to"
+            name, "Check the path, or run comfylock in the folder that it is relative to"
         )
 
 
@@ -78,7 +78,7 @@ def _globbed(name: str, base: Path, exclude: tuple[str, ...]) -> Iterator[Path]:
     root = Path(os.path.normpath(base.joinpath(*parts[:fixed])))
     wanted = glob_pattern("/".join(parts[fixed:]))
     if not root.is_dir():
-        raise _missing(name, "check the part of the glob before its first wildcard")
+        raise _missing(name, "Check the part of the glob before its first wildcard")
     files = [
         path
         for path in _below(root, base, exclude)
@@ -89,7 +89,7 @@ def _globbed(name: str, base: Path, exclude: tuple[str, ...]) -> Iterator[Path]:
     if not files and not folders:
         raise _missing(
             name,
-            "quote the glob and check it; comfylock looks for .json, pictures, videos and sound",
+            "Quote the glob and check it; comfylock looks for .json, pictures, videos and sound",
         )
     yield from (*files, *inside)
 
