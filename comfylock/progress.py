@@ -35,6 +35,9 @@ __all__ = ["AnyReporter", "BarReporter", "LogReporter", "make_reporter", "size_t
 
 HEARTBEAT_S = 30.0
 _QUIET_ACTS = frozenset({"link", "remove"})
+#: Columns that stay free: some terminals wrap a line that fills the last one, and a terminal writes
+#: ``^C`` behind the bars, which must not wrap either, or a bar would stay behind.
+_FREE = 4
 _WORTH_A_LINE_BYTES = 64 * 1024 * 1024  # hashing less than this takes no time to speak of
 
 
@@ -284,9 +287,8 @@ class BarReporter:
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         """Draw the bars in the width that the terminal has right now."""
         with self._state:
-            # The last column stays free: some terminals wrap a line that fills it.
             lines = self._board.lines(
-                time.monotonic(), options.max_width - 1, console.size.height, self._cells
+                time.monotonic(), options.max_width - _FREE, console.size.height, self._cells
             )
         yield from (_coloured(line) for line in lines)
 

@@ -43,7 +43,8 @@ def install_page(done: Installed, *, seconds: float, dry_run: bool) -> Page:
     rows = [_plan_line(action) for action in done.plan.actions if not isinstance(action, Keep)]
     if not dry_run:
         told = [outcome for outcome in done.outcomes if not _is_untouched(outcome)]
-        rows = [_outcome_line(outcome) for outcome in told]
+        sizes = {action.pin.key: action.pin.size for action in done.plan.of_pins}
+        rows = [_outcome_line(outcome, sizes.get(outcome.ref)) for outcome in told]
     return Page(
         out=tuple(rows),
         err=(*warnings, _install_sentence(done, seconds=seconds, dry_run=dry_run)),
@@ -295,7 +296,7 @@ def _freed(action: Remove) -> str:
     return f"frees {size_text(action.frees_bytes)}"
 
 
-def _outcome_line(outcome: Outcome) -> str:
+def _outcome_line(outcome: Outcome, size: int | None) -> str:
     ref, alias = split_alias(outcome.ref)
     name = f"{shown(ref)}  as {shown(alias)}" if alias else shown(ref)
     if outcome.problem is not None:
@@ -303,11 +304,11 @@ def _outcome_line(outcome: Outcome) -> str:
         return f"! {name}  {what}: {outcome.problem.slug}"
     signs = {"link": "=", "download": "+", "replace": "*", "remove": "-"}
     words = {**_WORDS, "download": "downloaded and verified", "remove": "removed"}
-    size = f"  {size_text(outcome.bytes)}" if outcome.bytes else ""
+    told = f"  {size_text(size)}" if size is not None and outcome.action == "download" else ""
     aside = (
         f"; the old file is now {shown(str(outcome.moved_aside))}" if outcome.moved_aside else ""
     )
-    return f"{signs[outcome.action]} {name}{size}  {words[outcome.action]}{aside}"
+    return f"{signs[outcome.action]} {name}{told}  {words[outcome.action]}{aside}"
 
 
 def plan_fields(action: Action) -> dict[str, object]:
