@@ -40,7 +40,7 @@ def test_a_pin_is_written_and_locked_and_nothing_else_changes(world):
     ran = world.here("pin", "lost", "civitai:12")
     assert ran.code == 0
     assert ran.out == f"+ {LOST}  Ink Wash / v2  5 kB  by comfylock.toml\n"
-    assert ran.err == f"comfylock.toml: {LOST} = civitai:12/121\nLocked 1 change\n"
+    assert ran.err == f"comfylock.toml: {LOST} = civitai:12/121\nUpdated comfy.lock\n"
     assert project_file(world) == f'[models."{LOST}"]\npin = "civitai:12/121"\n'
     after = locked(world)
     assert after.pop(LOST)["evidence"] == "pinned"
@@ -229,6 +229,18 @@ def test_ignore_drops_a_reference_from_the_lock(world):
     assert project_file(world) == f'[ignore]\nrefs = [\n    "{LOST}",\n]\n'
     assert world.here("lock", "--check").code == 0
     assert world.here("ignore", "none").code == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "again"), [(LOST, LOST), (LOST, "lost"), ("loras/*", LOST), ("loras/*", "loras/*")]
+)
+def test_ignoring_what_is_ignored_already_changes_nothing_and_is_no_error(world, first, again):
+    lock(world, LOST)
+    assert world.here("ignore", first).code == 0
+    before = project_file(world), world.lock_path.read_bytes()
+    ran = world.here("ignore", again)
+    assert (ran.code, ran.err) == (0, f"{first} is ignored already\nNothing was written\n")
+    assert (project_file(world), world.lock_path.read_bytes()) == before
 
 
 @pytest.mark.parametrize(

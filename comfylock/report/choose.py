@@ -4,7 +4,6 @@ from comfylock.operations.choose import Chosen
 from comfylock.places import PROJECT_FILE
 from comfylock.report.page import Page, hint_lines
 from comfylock.report.pins import change_fields, change_line, missed_fields, missed_lines
-from comfylock.report.sentences import counted
 from comfylock.settings import Formats
 
 
@@ -45,6 +44,4 @@ def _sentence(done: Chosen) -> list[str]:
         return ["Nothing was written"]
     if not done.has_lock:
         return ["There is no comfy.lock yet", *hint_lines("Run `comfylock lock`")]
-    if not done.changes:
-        return ["Updated comfy.lock" if done.updated else "comfy.lock holds that already"]
-    return [f"Locked {counted(len(done.changes), 'change')}"]
+    return ["Updated comfy.lock" if done.updated else "comfy.lock holds that already"]
