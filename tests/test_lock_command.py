@@ -1,6 +1,7 @@
 """`comfylock lock`, from workflows and the stand-in to comfy.lock."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -560,3 +561,11 @@ def test_check_says_how_many_references_have_no_pin(world):
     checked = world.here("lock", "--check")
     assert checked.code == 0
     assert checked.err == "comfy.lock is fresh: 1 model of 1 workflow, 1 not pinned\n"
+
+
+def test_a_dry_run_with_nothing_to_change_says_what_a_run_without_news_says(world):
+    write(world, "a.json", INK)
+    assert world.here("lock", "workflows").code == 0
+    ran = world.here("lock", "--dry-run")
+    assert ran.code == 0
+    assert re.fullmatch(r"Checked 1 model in .*s\n", ran.err)

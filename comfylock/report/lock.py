@@ -91,7 +91,7 @@ def _lock_sentence(done: Locked, *, seconds: float, dry_run: bool) -> str:
     if done.nobody_answered:
         return "Nobody could be asked; comfy.lock was not changed"
     tail = f", {open_count} not pinned" if open_count else ""
-    if not dry_run and not done.written:
+    if done.previous == done.lock if dry_run else not done.written:
         return f"{checked_sentence(len(done.lock.models), seconds)}{tail}"
     return f"{'Would lock' if dry_run else 'Locked'} {models} of {workflows}{tail}"
 
