@@ -51,10 +51,9 @@ class Repository:
             return
         inside = self._run(["rev-parse", "--git-dir"])
         if inside.code != 0:
-            raise UsageError(
-                f"{self.folder} lies in no git repository that can be read: {inside.complaint}",
-                hint=_FILES_HINT,
-            )
+            is_none = inside.complaint.startswith("not a git repository")
+            why = "" if is_none else f" that can be read: {inside.complaint}"
+            raise UsageError(f"{self.folder} lies in no git repository{why}", hint=_FILES_HINT)
         if revision == "HEAD":
             raise UsageError("git has no commit yet to compare with", hint=_FILES_HINT)
         raise PathMissingError(

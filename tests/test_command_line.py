@@ -130,6 +130,16 @@ def test_without_a_command_the_help_is_shown(world, arguments):
     assert "error[" not in done.err
 
 
+@pytest.mark.parametrize("arguments", [["bogus"], ["search"], ["why"], ["lock", "--bogus"]])
+def test_a_usage_error_has_the_form_of_every_other_error(world, arguments):
+    done = world.here(*arguments)
+
+    said, blank, hint = done.err.splitlines()
+    assert said.startswith("error[usage]: ")
+    assert not said.endswith(".")
+    assert (blank, hint[:16]) == ("", "hint: Run `comfy")
+
+
 def test_without_a_command_json_is_an_error(world):
     for arguments in ([], ["cache"], ["--json"]):
         done = world.run(*arguments, COMFYLOCK_JSON="1")

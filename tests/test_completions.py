@@ -265,4 +265,6 @@ def test_powershell_completes(world: World) -> None:
 
 
 def test_another_shell_is_a_usage_error(world: World) -> None:
-    assert world.here("completions", "tcsh").code == 2
+    ran = world.here("completions", "tcsh")
+    assert ran.code == 2
+    assert "Invalid value for 'SHELL': 'tcsh' is not one of 'bash', 'zsh'" in ran.err

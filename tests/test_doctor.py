@@ -1,6 +1,7 @@
 """The doctor: what is wrong is found, with its fix; nothing is changed and nobody asked."""
 
 import os
+import re
 import time
 from email.utils import formatdate
 from pathlib import Path
@@ -46,6 +47,9 @@ def test_a_sound_machine_has_no_problem_and_stays_as_it_is(world: World) -> None
     assert everything_below(world.root) == before
     assert world.hub.requests == ()
     assert CANARY not in ran.text
+    told = {one["area"]: one["message"] for one in ran.document["findings"]}
+    assert re.match("(case counts|case does not count): Ink and ink are", told["names"])
+    assert re.match(r"(reflink, )?hardlink, symlink, copy work; auto takes", told["links"])
     areas = {one["area"] for one in ran.document["findings"]}
     assert areas == {
         "settings", "folders", "disk", "links", "names", "leftovers", "lock", "workflows", "keys",

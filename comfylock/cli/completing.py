@@ -93,7 +93,7 @@ Register-ArgumentCompleter -Native -CommandName comfylock -ScriptBlock {
 
 
 @click.command(short_help="Print the script for your shell's completion.")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish", "powershell"]))
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish", "powershell"]))
 @global_options(with_variables=False)
 def completions(shell: str) -> int:
     """Print the script that makes a shell complete commands, options and references.

@@ -90,7 +90,7 @@ def _asked(arguments: Sequence[str]) -> _Asked:
 
 def _refuse(error: click.ClickException, asked: _Asked, kept: Mapping[str, Any]) -> int:
     """Say what is wrong with the command line; one without a command gets the help."""
-    message = error.format_message()
+    message = error.format_message().removesuffix(".")
     if type(error).__name__ == "NoArgsIsHelpError":  # since click 8.2, its message is the help
         if not asked.as_json:
             click.echo(message, err=True)

@@ -107,7 +107,7 @@ def judge(traits: Traits, link_mode: LinkMode, aliases: Aliases) -> Iterator[Fin
 def _links(traits: Traits, wanted: LinkMode) -> Finding:
     working = [str(mode) for mode in _LINK_ORDER if mode in traits.links]
     first = next(mode for mode in _AUTO_ORDER if mode in traits.links)
-    message = f"links that work here: {', '.join(working)}; auto takes {first}"
+    message = f"{', '.join(working)} {'work' if len(working) > 1 else 'works'}; auto takes {first}"
     if wanted is not LinkMode.AUTO and wanted not in traits.links:
         fix = "Set link-mode to auto"
         return _problem("links", f"link-mode is {wanted}, which does not work here; {message}", fix)
@@ -128,7 +128,11 @@ def _kinds(traits: Traits) -> Iterator[Finding]:
 
 
 def _names(traits: Traits, aliases: Aliases) -> Iterator[Finding]:
-    case = "Ink and ink are two files" if traits.case_sensitive else "Ink and ink are one file"
+    case = (
+        "case counts: Ink and ink are two files"
+        if traits.case_sensitive
+        else "case does not count: Ink and ink are one file"
+    )
     form = "" if traits.keeps_unicode else "; accented names are listed in another form"
     yield Finding(area="names", message=f"{case}{form}")
     if not traits.backslashes and aliases is Aliases.LINK and os.name != "nt":

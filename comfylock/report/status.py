@@ -16,7 +16,7 @@ def status_page(found: Standing) -> Page:
     counts = {state: _count(found.models, state) for state in State}
     rows = [_state_line(model) for model in found.models if model.state is not State.PRESENT]
     if found.lock is LockState.MISSING:
-        err = ["There is no comfy.lock here.", *hint_lines("Run `comfylock lock workflows/`")]
+        err = ["There is no comfy.lock here", *hint_lines("Run `comfylock lock workflows/`")]
     else:
         err = [
             *(f"warning: {shown(text)}" for text in found.warnings),
