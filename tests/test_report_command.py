@@ -175,9 +175,9 @@ def test_models_with_one_cure_share_one_piece_of_advice():
     reader = Reader(webpage(studio()))
 
     assert reader.text.count("comfylock install") == 1
-    assert "12 models: nobody has said yet which file this is" in reader.text
+    assert "12 models: nobody has said yet which file is meant" in reader.text
     assert "comfylock pin REF SPEC" in reader.text
-    assert "17 models: known by hash alone, so nobody knows where to fetch it" in reader.text
+    assert "17 models: known by hash alone, without a known source" in reader.text
     assert "and 4 more" in reader.text  # behind a fold, not left out
 
 
@@ -231,7 +231,7 @@ def test_every_trouble_is_told_with_its_cure():
         "3 models can be installed: 26.4 GB to download",
         "comfylock install --replace --only upscale_models/4x-UltraSharp.pth",
         "comfylock pin loras/add_detail_old.safetensors SPEC",
-        "nobody knows where to fetch it",
+        "Known by hash alone, without a known source",
         "may run code when loaded",
         "10 of 16 models are here",
     ):
@@ -354,6 +354,37 @@ def test_a_browser_opens_the_page_and_asks_nobody_for_anything(tmp_path: Path, w
     assert "<script" not in done.stdout
     assert "Content Security Policy" not in done.stderr
     assert world.hub.requests == ()
+
+
+def test_names_that_differ_at_their_end_can_be_told_apart_in_the_matrix():
+    """Upright headings and rows are cut where there is no more room, and had one beginning."""
+    table = webpage(studio()).partition('class="matrix"')[2].partition("</table>")[0]
+    plain = re.sub("<[^>]*>", "", table.replace("</th>", "\n").replace("</td>", "\n"))
+    names = [line.strip() for line in plain.splitlines() if re.search(r"\d", line)]
+    assert len(names) == 60 + 150 + 12
+    assert max(map(len, names)) <= len("a b &amp; &lt;c&gt; [d] 102.safetensors") + 10
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.skipif(not HAS_CHROMIUM, reason="chromium is not installed")
+def test_a_matrix_of_a_few_models_is_shown_whole_and_no_option_is_broken(tmp_path: Path):
+    path = tmp_path / "report.html"
+    path.write_text(webpage(atelier()), "utf-8")
+
+    with chromium(tmp_path / "browser") as browser:
+        for width in (360, 1280):
+            browser.open(path, width=width, scheme="light")
+            assert browser.evaluate(_IS_WHOLE) is True
+            assert browser.evaluate(_OPTIONS_IN_ONE_LINE) == [True, True]
+
+
+_IS_WHOLE = """(() => {
+  const frame = document.querySelector('.wide');
+  return frame.scrollHeight === frame.clientHeight;
+})()"""
+_OPTIONS_IN_ONE_LINE = (
+    "[...document.querySelectorAll('pre .option')].map((one) => one.offsetHeight < 30)"
+)
 
 
 @pytest.mark.skipif(not HAS_CHROMIUM, reason="chromium is not installed")

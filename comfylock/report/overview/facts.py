@@ -168,7 +168,7 @@ def _about(rows: Sequence[Row]) -> Advice:
     row, alone = rows[0], len(rows) == 1
     if row.pin is None:
         return Advice(
-            what=_told(rows, "nobody has said yet which file this is"),
+            what=_told(rows, "nobody has said yet which file is meant"),
             rows=tuple(rows),
             command=f"comfylock pin {quoted(row.ref) if alone else 'REF'} SPEC",
             more="SPEC is a Civitai or Hugging Face address; `comfylock search` finds some",
@@ -176,7 +176,7 @@ def _about(rows: Sequence[Row]) -> Advice:
     if row.state is State.DIFFERENT:
         only = quoted(_glob(row.ref)) if alone else "REF"
         return Advice(
-            what=_told(rows, "another file lies where it belongs"),
+            what=_told(rows, "another file takes up the place"),
             rows=_largest_first(rows),
             command=f"comfylock install --replace --only {only}",
             more="The file that is there now is moved aside, not deleted",
@@ -185,9 +185,9 @@ def _about(rows: Sequence[Row]) -> Advice:
 
 
 _BLOCKED = {
-    "no-source": "known by hash alone, so nobody knows where to fetch it",
+    "no-source": "known by hash alone, without a known source",
     "host-not-allowed": "from a host that you have not allowed",
-    "disk-full": "not enough room for it",
+    "disk-full": "not enough room",
     "unsafe-format": "may run code when it is loaded, and the settings deny such formats",
 }
 
@@ -200,7 +200,7 @@ def _blocked(rows: Sequence[Row]) -> Advice:
         hint = without_name(replace(problem, ref=rows[0].ref)).hint
     slug = problem.slug if problem is not None else "unknown"
     return Advice(
-        what=_told(rows, _BLOCKED.get(slug, f"something stands in its way ({slug})")),
+        what=_told(rows, _BLOCKED.get(slug, f"something is in the way ({slug})")),
         rows=_largest_first(rows),
         command=None,
         more=hint or "",

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
+from comfylock.meters import shortened
 from comfylock.names import basename, split_key
 from comfylock.operations.report import Overview
 from comfylock.operations.status import State
@@ -52,13 +53,18 @@ def _workflow_row(path: str, overview: Overview, *, known: bool) -> Html:
 def matrix(rows: Sequence[Row], overview: Overview) -> Part | None:
     """Return which workflow needs which model, in a frame that scrolls by itself.
 
-    Its headings stay in sight, and names stand on one line: in full they are above.
+    Its headings stay in sight. Long names are shortened in the middle: in full they are above.
     """
     paths = sorted(overview.lock.workflows)
     if not paths or not rows:
         return None
     head = [
-        element("th", element("div", breakable(label), class_="across"), scope="col", title=path)
+        element(
+            "th",
+            element("div", breakable(shortened(label, _ACROSS)), class_="across"),
+            scope="col",
+            title=path,
+        )
         for path, label in zip(paths, _labels(paths), strict=True)
     ]
     table = element(
@@ -68,14 +74,19 @@ def matrix(rows: Sequence[Row], overview: Overview) -> Part | None:
         *_matrix_groups(rows, paths),
         class_="matrix",
     )
+    frame = "wide tall" if len(rows) > _MOST_IN_SIGHT else "wide"
     region = element(
-        "div", table, class_="wide", role="region", tabindex=0, aria_label="Workflows by models"
+        "div", table, class_=frame, role="region", tabindex=0, aria_label="Workflows by models"
     )
     notes = [element("p", _TOO_WIDE, class_="note paper")] if len(paths) > _MOST_ON_PAPER else []
     kind = "roomy vast" if notes else "roomy"
     return part("matrix", "Workflows by models", *notes, region, _legend(rows), kind=kind)
 
 
+#: Rows that are shown without a frame of their own height.
+_MOST_IN_SIGHT = 30
+#: Characters that the style has room for: in a heading that stands upright, and in a row.
+_ACROSS, _ALONG = 26, 44
 #: Columns of a landscape page.
 _MOST_ON_PAPER = 60
 _TOO_WIDE = "The table is too wide for paper: who needs a model is told with each model above."
@@ -108,7 +119,7 @@ def _matrix_row(row: Row, paths: Iterable[str]) -> Html:
         element("td", _dot(row) if path in row.workflows else Html(), class_="cell")
         for path in paths
     )
-    name = breakable(split_key(row.ref)[1] or row.ref)
+    name = breakable(shortened(split_key(row.ref)[1] or row.ref, _ALONG))
     return element("tr", element("th", name, scope="row", title=row.ref), *cells)
 
 

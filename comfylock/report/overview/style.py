@@ -46,7 +46,7 @@ code { font-size: .9em; }
 }
 .figures div {
   background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
-  padding: .7rem .9rem; display: flex; flex-direction: column-reverse;
+  padding: .7rem .9rem; display: flex; flex-direction: column-reverse; justify-content: flex-end;
 }
 .figures dt { color: var(--soft); font-size: .85rem; }
 .figures dd { margin: 0; font-size: 1.45rem; font-weight: 650; line-height: 1.25; }
@@ -65,6 +65,7 @@ section {
   margin: .5rem 0 0; padding: .55rem .75rem; background: var(--page); border: 1px solid var(--line);
   border-radius: .45rem; white-space: pre-wrap; overflow-wrap: anywhere;
 }
+.option { display: inline-block; }
 .advice ul { margin: .35rem 0 0; padding-left: 1.1rem; }
 .advice .path { font-size: .9rem; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; }
@@ -114,7 +115,8 @@ nav ul { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; list-style: none; pa
 }
 summary { white-space: nowrap; cursor: pointer; width: fit-content; }
 details code { overflow-wrap: anywhere; }
-.wide { overflow: auto; max-height: 88vh; position: relative; }
+.wide { overflow: auto; position: relative; }
+.tall { max-height: 88vh; }
 .matrix { width: auto; border-collapse: separate; border-spacing: 0; }
 .matrix caption { position: sticky; left: 0; }
 .matrix th, .matrix td { padding: .16rem .2rem; border-top: 1px solid var(--line); }

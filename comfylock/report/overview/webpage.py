@@ -129,7 +129,7 @@ def _advice(advice: Advice) -> Html:
     several = len(advice.rows) > 1
     parts = [element("h3", *([] if several else _subject(advice.rows)), advice.what)]
     if advice.command is not None:
-        parts.append(element("pre", element("code", advice.command)))
+        parts.append(element("pre", element("code", *_command(advice.command))))
     if advice.more:
         parts.append(element("p", _with_commands(advice.more), class_="note"))
     if several:
@@ -156,6 +156,13 @@ def _with_commands(text: str) -> Html:
     )
 
 
+def _command(text: str) -> Iterator[Html]:
+    """Yield a command whose options are not broken into lines at their hyphens."""
+    for place, word in enumerate(text.split(" ")):
+        option = element("span", word, class_="option") if word.startswith("-") else joined(word)
+        yield joined(" " * bool(place), option)
+
+
 def _subject(rows: Sequence[Row]) -> list[Html]:
     if not rows:
         return []
@@ -164,10 +171,10 @@ def _subject(rows: Sequence[Row]) -> list[Html]:
 
 
 def _line(row: Row) -> list[Html]:
-    size = f" {size_text(row.size)}" if row.size is not None else ""
+    size = [] if row.size is None else [element("span", size_text(row.size), class_="bytes")]
     return [
         element("span", breakable(row.ref), class_="path"),
-        joined(size),
+        *(joined(" ", one) for one in size),
         joined(" "),
         state_badge(row),
     ]
