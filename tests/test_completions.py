@@ -264,6 +264,18 @@ def test_powershell_completes(world: World) -> None:
     assert lines == ["loras/ink.safetensors"]
 
 
+@pytest.mark.parametrize("line", ["comfylock ", "comfylock auth ", "comfylock cache "])
+def test_what_a_command_does_is_told_whole(world: World, line: str) -> None:
+    asked = {
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split())),
+        "_COMFYLOCK_COMPLETE": "zsh_complete",
+    }
+    told = world.run(**asked).out.splitlines()[2::3]
+    assert len(told) >= 3
+    assert all(one.endswith(".") and not one.endswith("..") for one in told), told
+
+
 def test_another_shell_is_a_usage_error(world: World) -> None:
     ran = world.here("completions", "tcsh")
     assert ran.code == 2

@@ -2,7 +2,7 @@
 
 import click
 
-from comfylock.cli.options import global_options, json_option, option
+from comfylock.cli.options import Commands, global_options, json_option, option
 from comfylock.cli.output import finish, open_session
 
 _dry_run = option("--dry-run", is_flag=True, help="Remove nothing; show what would go.")
@@ -11,7 +11,7 @@ _replaced = option(
 )
 
 
-@click.group(short_help="See or remove what comfylock keeps for itself.")
+@click.group(cls=Commands, short_help="See or remove what comfylock keeps for itself.")
 @global_options(with_variables=False)
 def cache() -> None:
     """See or remove what comfylock keeps: API answers, partial downloads, replaced files."""

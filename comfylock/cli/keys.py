@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from comfylock.cli.completing import complete_sites
-from comfylock.cli.options import global_options, json_option
+from comfylock.cli.options import Commands, global_options, json_option
 from comfylock.cli.output import finish, given, open_session
 from comfylock.errors import UsageError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MOST_CHARACTERS = 8192
 
 
-@click.group(short_help="Keep your keys for Civitai and Hugging Face.")
+@click.group(cls=Commands, short_help="Keep your keys for Civitai and Hugging Face.")
 @global_options(with_variables=False)
 def auth() -> None:
     """Keep your keys for Civitai and Hugging Face, or see which ones count.

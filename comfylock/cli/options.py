@@ -147,6 +147,11 @@ class Commands(click.Group):
 
     aliases: ClassVar[dict[str, str]] = {"sync": "install"}
 
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command; what it says of itself in one line is told whole, also by shells."""
+        cmd.short_help = cmd.short_help or cmd.get_short_help_str(limit=1000)
+        super().add_command(cmd, name)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order in which the commands were added."""
         del ctx
