@@ -231,6 +231,22 @@ def test_fish_completes(world: World) -> None:
     assert offered("comfylock why loras/i") == ["loras/ink.safetensors"]
 
 
+@needs_fish
+@pytest.mark.usefixtures("bin_dir")
+def test_fish_shows_names_and_descriptions_behind_a_comma(world: World) -> None:
+    world.lock(pin_of(INK, "loras/a, b.safetensors"))
+    script_path = script(world, "fish")
+
+    def offered(line: str) -> list[str]:
+        source = f'source "{script_path}"; complete -C "{line}"'
+        return said(world, ["fish", "--no-config", "-c", source])
+
+    assert offered("comfylock why loras/a") == ["loras/a, b.safetensors"]
+    assert offered("comfylock verif") == ["verify\tThe same, reading every model again."]
+    (world.project / "workflows").mkdir()
+    assert offered("comfylock lock work") == ["workflows/"]
+
+
 @pytest.mark.usefixtures("bin_dir")
 def test_what_the_powershell_script_asks_comes_as_three_lines_a_word(world: World) -> None:
     text = Path(script(world, "powershell")).read_text()

@@ -61,6 +61,27 @@ complete -o nosort -F _comfylock_completion comfylock 2>/dev/null ||
     complete -F _comfylock_completion comfylock
 """.lstrip()
 
+# Click's own script cuts names and descriptions at their first comma.
+_FISH = """\
+function _comfylock_completion
+    set -l words (commandline -cp)
+    set -l answer (env _COMFYLOCK_COMPLETE=fish_complete COMP_WORDS=$words \\
+        COMP_CWORD=(commandline -t) comfylock 2>/dev/null)
+    for line in $answer
+        set -l parts (string split -m 1 , -- $line)
+        switch $parts[1]
+            case dir
+                __fish_complete_directories $parts[2]
+            case file
+                __fish_complete_path $parts[2]
+            case plain
+                string join \\n -- $parts[2]
+        end
+    end
+end
+complete --no-files --command comfylock --arguments "(_comfylock_completion)"
+"""
+
 # Click has no script for PowerShell; its answer to zsh holds what is needed, three lines a word.
 _POWERSHELL = """\
 Register-ArgumentCompleter -Native -CommandName comfylock -ScriptBlock {
@@ -104,7 +125,7 @@ def completions(shell: str) -> int:
     fish:        comfylock completions fish > ~/.config/fish/completions/comfylock.fish
     powershell:  comfylock completions powershell >> $PROFILE
     """  # noqa: D301 - click leaves the block after \b as it is
-    own = {"bash": _BASH, "powershell": _POWERSHELL}
+    own = {"bash": _BASH, "fish": _FISH, "powershell": _POWERSHELL}
     if shell in own:
         click.echo(own[shell], nl=False)
         return 0
