@@ -282,12 +282,9 @@ def test_powershell_completes(world: World) -> None:
 
 @pytest.mark.parametrize("line", ["comfylock ", "comfylock auth ", "comfylock cache "])
 def test_what_a_command_does_is_told_whole(world: World, line: str) -> None:
-    asked = {
-        "COMP_WORDS": line,
-        "COMP_CWORD": str(len(line.split())),
-        "_COMFYLOCK_COMPLETE": "zsh_complete",
-    }
-    told = world.run(**asked).out.splitlines()[2::3]
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()))}
+    ran = world.run(timeout_s=60, _COMFYLOCK_COMPLETE="zsh_complete", **words)
+    told = ran.out.splitlines()[2::3]
     assert len(told) >= 3
     assert all(one.endswith(".") and not one.endswith("..") for one in told), told
 
