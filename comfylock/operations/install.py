@@ -15,6 +15,7 @@ from comfylock.names import is_pickle, split_alias
 from comfylock.operations.freshness import Freshness, differences_of
 from comfylock.operations.selection import Selection, refuse_unknown_folders, select, with_workflows
 from comfylock.outcomes import Outcome
+from comfylock.places import PROJECT_FILE
 from comfylock.plan import make_plan
 from comfylock.session import Session
 from comfylock.settings import Formats
@@ -142,7 +143,7 @@ def _format_warnings(plan: Plan, formats: Formats) -> tuple[str, ...]:
         return ()
     more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
     text = f"what may run code when it is loaded: {', '.join(keys[:5])}{more}"
-    return (f'{text}; to stop this warning, set formats = "allow" below [lock]',)
+    return (f'{text}; to stop this warning, set formats = "allow" below [lock] in {PROJECT_FILE}',)
 
 
 def _kept_bytes(session: Session, plan: Plan) -> int:
