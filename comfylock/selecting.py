@@ -16,6 +16,12 @@ _GLOB_CHARACTERS = frozenset("*?[")
 _MOST_LISTED = 10
 
 
+def any_refs(ref: str, keys: Iterable[str]) -> tuple[str, ...]:
+    """Return the keys that a REF may mean, sorted: none, one, or several."""
+    known = sorted(set(keys))
+    return tuple([key for key in known if shown(key) == ref] or _found(_spelled(ref), known))
+
+
 def matching_refs(ref: str, keys: Iterable[str]) -> tuple[str, ...]:
     """Return the keys that a REF means, sorted; several only for a glob.
 
@@ -24,17 +30,16 @@ def matching_refs(ref: str, keys: Iterable[str]) -> tuple[str, ...]:
         AmbiguousError: it is no glob, and means several.
     """
     known = sorted(set(keys))
-    wanted = _spelled(ref)
-    found = [key for key in known if shown(key) == ref] or _found(wanted, known)
+    found = any_refs(ref, known)
     if not found:
         raise UnresolvedError(
-            f"no reference is called {shown(ref)}{_suggestion(wanted, known)}",
+            f"no reference is called {shown(ref)}{_suggestion(_spelled(ref), known)}",
             hint="`comfylock tree` lists what comfy.lock holds, `comfylock scan` what the "
             "workflows ask for",
         )
     if len(found) > 1 and not is_glob(ref):
         raise _several(ref, found)
-    return tuple(found)
+    return found
 
 
 def one_ref(ref: str, keys: Iterable[str]) -> str:

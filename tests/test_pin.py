@@ -243,6 +243,17 @@ def test_ignoring_what_is_ignored_already_changes_nothing_and_is_no_error(world,
     assert (project_file(world), world.lock_path.read_bytes()) == before
 
 
+@pytest.mark.parametrize("ignored", [LOST, "loras/*"])
+def test_who_asks_for_what_is_ignored_is_told_so(world, ignored):
+    lock(world, LOST)
+    assert world.here("ignore", ignored).code == 0
+    for asking in (["why", LOST], ["pin", LOST, "civitai:12"]):
+        ran = world.here(*asking)
+        assert ran.code == 1
+        said = f"{LOST} is ignored: comfylock.toml names {ignored} below [ignore]"
+        assert ran.err.startswith(f"error[unresolved]: {said}\n\nhint: Take it out there")
+
+
 @pytest.mark.parametrize(
     "ref",
     ["loras/in\x1b[31mk.safetensors", "loras/a [b] c.safetensors", "loras/\u202ex.safetensors"],

@@ -146,12 +146,9 @@ def ignore(session: Session, ref: str) -> Chosen:
         AmbiguousError: it means several and is no glob.
     """
     subjects = Subjects(session)
-    try:
-        meant = [subject.key for subject in subjects.all(ref)]
-    except UnresolvedError:
-        if not (ignored := _ignored_already(session, ref)):
-            raise
+    if ignored := subjects.ignored(ref):
         return Chosen(said=(), notes=tuple(f"{shown(key)} is ignored already" for key in ignored))
+    meant = [subject.key for subject in subjects.all(ref)]
     by_glob = is_glob(ref) and all(fnmatchcase(key, ref) for key in meant)
     refs = (ref,) if by_glob else tuple(meant)
     _edit(session, lambda text: with_ignored(text, refs))
@@ -160,14 +157,6 @@ def ignore(session: Session, ref: str) -> Chosen:
         new = new and without_reference(new, key)
     done = _written(session, subjects.lock, new)
     return replace(done, said=tuple(f"{shown(key)} is ignored" for key in meant))
-
-
-def _ignored_already(session: Session, ref: str) -> tuple[str, ...]:
-    """Return the entries of comfylock.toml by which a REF is ignored."""
-    try:
-        return matching_refs(ref, session.project.ignore)
-    except UnresolvedError:
-        return tuple(glob for glob in session.project.ignore if fnmatchcase(ref, glob))
 
 
 def _edit(session: Session, edit: Callable[[str], str]) -> None:

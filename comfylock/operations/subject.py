@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-from comfylock.errors import LockMissingError
+from comfylock.errors import LockMissingError, UnresolvedError
 from comfylock.lockfile.changes import matches
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock, Pin
 from comfylock.locking import recorded_pin
 from comfylock.names import shown, split_key
 from comfylock.operations.freshness import has_workflows
+from comfylock.places import PROJECT_FILE
 from comfylock.references import Reference, ReferenceKind, Requirement
-from comfylock.selecting import matching_refs, one_ref
+from comfylock.selecting import any_refs, matching_refs, one_ref
 from comfylock.session import Session
 
 
@@ -46,6 +48,7 @@ class Subjects:
 
     def __init__(self, session: Session) -> None:
         self.lock = _lock(session)
+        self._ignore = session.project.ignore
         self._references = _references(session, self.lock)
         requirements = session.requirements(self._references)
         self._requirements = {requirement.key: requirement for requirement in requirements}
@@ -64,6 +67,7 @@ class Subjects:
         Raises:
             UnresolvedError, AmbiguousError: it means none, or several.
         """
+        self._refuse_ignored(ref)
         return self.named(one_ref(ref, self.keys))
 
     def all(self, ref: str) -> tuple[Subject, ...]:
@@ -72,7 +76,23 @@ class Subjects:
         Raises:
             UnresolvedError, AmbiguousError: as `one`.
         """
+        self._refuse_ignored(ref)
         return tuple(self.named(key) for key in matching_refs(ref, self.keys))
+
+    def ignored(self, ref: str) -> tuple[str, ...]:
+        """Return the entries of comfylock.toml by which a REF is ignored, if it is no other."""
+        if any_refs(ref, self.keys):
+            return ()
+        return any_refs(ref, self._ignore) or tuple(
+            glob for glob in self._ignore if fnmatchcase(ref, glob)
+        )
+
+    def _refuse_ignored(self, ref: str) -> None:
+        if by := self.ignored(ref):
+            raise UnresolvedError(
+                f"{shown(ref)} is ignored: {PROJECT_FILE} names {shown(by[0])} below [ignore]",
+                hint="Take it out there, then run `comfylock lock`",
+            )
 
     def named(self, key: str) -> Subject:
         """Return the one of a key."""
