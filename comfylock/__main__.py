@@ -14,7 +14,9 @@ def main() -> None:
             signal.signal(signal.SIGINT, _as_interrupt)
         _open_closed_streams()
         from comfylock.cli.main import run
+        from comfylock.cli.streams import guard_streams
 
+        guard_streams()
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
         _leave(130, "stopped")
@@ -60,7 +62,7 @@ def _leave(code: int, message: str) -> None:
             sys.stderr.write(f"{message}\n")
         sys.stdout.flush()
         sys.stderr.flush()
-    except (OSError, ValueError):
+    except Exception:  # noqa: BLE001 - whatever a stream raises, guarded or not
         code = code or 1  # the reader of our output has gone away
     os._exit(code)
 

@@ -119,7 +119,7 @@ def _fail(error: ComfylockError, asked: _Asked, kept: Mapping[str, Any], *, begu
     page = error_page(error)
     if isinstance(error, _NOBODYS_ANSWER):
         page = replace(page, exit_code=CannotWorkError.exit_code)
-    if asked.as_lines:
+    if asked.as_lines and not isinstance(error, OutputError):
         from comfylock.report.json_lines import JsonLines
 
         JsonLines(sys.stdout, begun=begun).end(page)

@@ -9,7 +9,7 @@ import click
 
 from comfylock.cli.options import kept_options
 from comfylock.cli.painting import painted_note, painted_row
-from comfylock.errors import OutputError, UsageError
+from comfylock.errors import UsageError
 from comfylock.names import shown
 from comfylock.progress import AnyReporter, make_reporter
 
@@ -142,13 +142,8 @@ def show(
 
 
 def _print(lines: Iterable[str], colour: bool | None) -> None:
-    try:
-        for line in lines:
-            click.echo(line, color=colour)  # which flushes
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"cannot write to standard output: {error.strerror or error}") from error
+    for line in lines:
+        click.echo(line, color=colour)  # which flushes
 
 
 def _show_problems(page: "Page", colour: bool | None) -> None:

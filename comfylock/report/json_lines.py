@@ -33,7 +33,7 @@ from typing import TextIO
 
 from comfylock import __version__
 from comfylock.actions import Plan
-from comfylock.errors import Problem
+from comfylock.errors import OutputError, Problem
 from comfylock.events import (
     Advanced,
     Event,
@@ -70,6 +70,10 @@ class JsonLines:
         verbose: write notes too.
         clock: seconds, from any beginning.
         begun: the first line has been written by another.
+
+    Raises:
+        OutputError, BrokenPipeError: nobody can read the first line. Where that is so later, the
+            work goes on, and `end` tells.
     """
 
     def __init__(
@@ -86,8 +90,10 @@ class JsonLines:
         self._began_s = clock()
         self._lock = threading.Lock()
         self._running: dict[str, _Running] = {}
+        self._fault: OutputError | OSError | None = None
         if not begun:
             self._write("version", {"schema": SCHEMA, "comfylock": __version__})
+            self._raise_fault()
 
     def plan(self, plan: Plan) -> Plan:
         """Write a plan, and return it as it is."""
@@ -154,7 +160,11 @@ class JsonLines:
         self._write("complete", {**_named(event.ref), **result})
 
     def end(self, page: Page) -> None:
-        """Write the last lines."""
+        """Write the last lines.
+
+        Raises:
+            OutputError, BrokenPipeError: a line could not be written.
+        """
         with self._lock:
             for problem in page.problems:
                 self._write("error", _problem_fields(problem))
@@ -167,11 +177,23 @@ class JsonLines:
                     "summary": page.document.get("summary", {}),
                 },
             )
+        self._raise_fault()
+
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            raise self._fault
 
     def _write(self, kind: str, fields: Mapping[str, object]) -> None:
+        if self._fault is not None:
+            return
         elapsed_ms = round((self._clock() - self._began_s) * 1000)
-        self._stream.write(f"{json.dumps({'type': kind, 'elapsed_ms': elapsed_ms, **fields})}\n")
-        self._stream.flush()
+        try:
+            self._stream.write(
+                f"{json.dumps({'type': kind, 'elapsed_ms': elapsed_ms, **fields})}\n"
+            )
+            self._stream.flush()
+        except (OutputError, OSError) as error:
+            self._fault = error  # no failure of the model that the line is about
 
 
 def _named(ref: str) -> dict[str, object]:
