@@ -123,7 +123,7 @@ class ModelDirectories:
     def _target(self, folder: str) -> Path:
         present = self.primary / folder
         legacy = next((old for old, new in LEGACY_FOLDERS.items() if new == folder), None)
-        if legacy is not None and not present.is_dir() and (self.primary / legacy).is_dir():
+        if legacy is not None and not _is_dir(present) and _is_dir(self.primary / legacy):
             return self.primary / legacy
         return present
 
@@ -164,8 +164,8 @@ def open_directories(models_dirs: Sequence[Path], extra_files: Sequence[Path]) -
 
 def is_checkout(path: Path) -> bool:
     """Say whether a directory is a copy of ComfyUI's source with its models folder."""
-    program = (path / "main.py").is_file() or (path / "comfy").is_dir()
-    return program and (path / "folder_paths.py").is_file() and (path / "models").is_dir()
+    program = _is_file(path / "main.py") or _is_dir(path / "comfy")
+    return program and _is_file(path / "folder_paths.py") and _is_dir(path / "models")
 
 
 def is_base(path: Path) -> bool:
@@ -173,7 +173,7 @@ def is_base(path: Path) -> bool:
 
     That is what ``--base-directory`` names, and what ComfyUI Desktop makes in the user's documents.
     """
-    return all((path / name).is_dir() for name in ("models", "custom_nodes", "user"))
+    return all(_is_dir(path / name) for name in ("models", "custom_nodes", "user"))
 
 
 def find_models_dirs(
@@ -211,15 +211,30 @@ def _models_dir(path: Path, origin: str) -> Path:
     inner = absolute / "models"
     if origin == "COMFYUI_PATH":
         absolute = inner
-    elif is_checkout(absolute) or (inner.is_dir() and (absolute / "custom_nodes").is_dir()):
+    elif is_checkout(absolute) or (_is_dir(inner) and _is_dir(absolute / "custom_nodes")):
         return inner
-    if not absolute.is_dir():
-        what = "is not a folder" if absolute.exists() else "is not there"
+    if not _is_dir(absolute):
         raise ModelsDirMissingError(
-            f"the models folder {shown(str(absolute))} {what} (named by {origin})",
+            f"the models folder {shown(str(absolute))} {_lack(absolute)} (named by {origin})",
             hint="Create it, or name another one with --models-dir",
         )
     return absolute
+
+
+def _lack(path: Path) -> str:
+    try:
+        return "is not a folder" if path.exists() else "is not there"
+    except OSError as error:
+        return f"cannot be looked at: {error.strerror}"
+
+
+# The methods of Path stop at a folder of somebody else's that lies beside ours: here it is none.
+def _is_dir(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def _discovered(start: Path) -> Path:

@@ -71,9 +71,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return 1
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        return _fail(_too_long(error), asked, kept, begun=True)
+        return _fail(_of_the_system(error), asked, kept, begun=True)
     return result if isinstance(result, int) else 0
 
 
@@ -99,12 +97,14 @@ def _refuse(error: click.ClickException, asked: _Asked, kept: Mapping[str, Any])
     return _fail(UsageError(message, hint=_usage_hint(error)), asked, kept, begun=False)
 
 
-def _too_long(error: OSError) -> UsageError:
-    """Return the error of a path that no system call takes, whichever argument it came from."""
-    return UsageError(
-        f"{shown(str(error.filename))} is a longer name than this system has",
-        hint="Check the path",
-    )
+def _of_the_system(error: OSError) -> ComfylockError:
+    """Return the error of what no other place expected: the system refuses the whole command."""
+    from comfylock.disk.faults import disk_fault
+
+    named = shown(str(error.filename or "what this needs"))
+    if error.errno == errno.ENAMETOOLONG:  # whichever argument it came from
+        return UsageError(f"{named} is a longer name than this system has", hint="Check the path")
+    return disk_fault(error, named, "use")
 
 
 def _usage_hint(error: click.ClickException) -> str:

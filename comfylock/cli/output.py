@@ -30,7 +30,13 @@ def given(name: str, *, default: Any) -> Any:
 
 def working_directory() -> Path:
     """Return the folder that `-C` names, or the one that the command was run in."""
-    return Path(os.path.abspath(given("directory", default="")))  # noqa: PTH100 - not through links
+    try:
+        return Path(os.path.abspath(given("directory", default="")))  # noqa: PTH100 - not through links
+    except FileNotFoundError as error:
+        raise UsageError(
+            "the folder that this was run in is gone",
+            hint="Change to another one, or name it with -C",
+        ) from error
 
 
 def open_session(

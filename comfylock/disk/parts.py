@@ -47,7 +47,10 @@ class Leftover(NamedTuple):
 
 def leftover(primary: Path, target: Path, label: str) -> Leftover:
     """Return what the part that a download would go on from is worth."""
-    directory = state_base(primary, target).joinpath(*PARTIAL_STEPS)
+    try:
+        directory = state_base(primary, target).joinpath(*PARTIAL_STEPS)
+    except PlaceError:
+        return Leftover(0, 0)  # the act itself will say so, and of this one model
     parts = [one for one in _claimable(directory, label) if one.status.st_nlink == 1]
     return max((Leftover(one.held, one.room) for one in parts), default=Leftover(0, 0))
 

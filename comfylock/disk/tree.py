@@ -129,8 +129,8 @@ def sync(handle: int) -> None:
 
 
 def existing_parent(directory: Path) -> Path:
-    """Return the directory itself or its nearest parent that exists."""
-    while not directory.is_dir() and directory != directory.parent:
+    """Return the directory itself or its nearest parent that exists and may be looked at."""
+    while not os.path.isdir(directory) and directory != directory.parent:  # noqa: PTH112
         directory = directory.parent
     return directory
 
@@ -146,13 +146,14 @@ def state_base(primary: Path, target: Path) -> Path:
     try:
         same = _mount(primary) == _mount(beside)
     except OSError as error:
-        raise disk_fault(error, primary, "look at") from error
+        raise disk_fault(error, error.filename or primary, "look at") from error
     return primary if same else beside
 
 
 def _mount(directory: Path) -> tuple[int, str]:
     """Return what names the mount of a directory: its device, and on Linux the mount's id."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # Where a folder may not be read, that is told of the one model which belongs there.
+    handle = os.open(directory, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         facts = ""
         with suppress(FileNotFoundError):
