@@ -175,6 +175,48 @@ def test_all_names_of_a_file_are_carried_over(tmp_path: Path) -> None:
     assert again.lookup("a", STATS[0]) is None
 
 
+def test_names_that_come_and_go_between_links_are_carried_over_as_they_are_then(
+    tmp_path: Path,
+) -> None:
+    cache = HashCache(tmp_path / "hashes.jsonl", tmp_path)
+    one, other = Digests(sha256="a" * 64), Digests(sha256="b" * 64)
+    cache.record("a", STATS[0], one)
+    cache.carry_over(STATS[0], STATS[1])
+    cache.record("b", STATS[1], one)
+    cache.record("a", STATS[3], other)
+    cache.carry_over(STATS[1], STATS[2])
+
+    assert cache.lookup("a", STATS[3]) is not None
+    row = cache.lookup("b", STATS[2])
+    assert row is not None
+    assert row.digests == one
+
+
+class CountedStat(FileStat):
+    """Counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        CountedStat.compared += 1
+        return super().__eq__(other)
+
+    __hash__ = FileStat.__hash__
+
+
+def test_a_link_is_not_compared_with_every_file_that_was_ever_hashed(tmp_path: Path) -> None:
+    cache = HashCache(tmp_path / "hashes.jsonl", tmp_path)
+    files = 400
+    for number in range(files):
+        stat = CountedStat(1, 1, number, 1)
+        cache.record(f"{number}", stat, Digests(sha256=f"{number:064x}"))
+    for number in range(files):
+        cache.carry_over(CountedStat(1, 1, number, 1), CountedStat(1, 1, number, 2))
+
+    assert CountedStat.compared < 10 * files
+    assert cache.lookup("7", CountedStat(1, 1, 7, 2)) is not None
+
+
 def test_compaction_keeps_the_last_row_of_each_file(tmp_path: Path) -> None:
     path = tmp_path / "hashes.jsonl"
     cache = HashCache(path, Path("/models"))

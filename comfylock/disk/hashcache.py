@@ -73,6 +73,7 @@ class HashCache:
         self._path = path
         self._root = str(root)
         self._rows: dict[str, CachedHash] | None = None
+        self._by_stat: dict[FileStat, set[str]] | None = None
         self._lines = 0
         self._torn = False
 
@@ -104,9 +105,7 @@ class HashCache:
         row = CachedHash(stat, digests, placed, origin)
         if known == row:
             return
-        name = self._name(path)
-        self._loaded()[name] = row
-        self._append(_render(name, row))
+        self._keep(self._name(path), row)
 
     def carry_over(self, before: FileStat, after: FileStat) -> None:
         """Take all names of a file over to how an act of ours, which changed no byte, has left it.
@@ -115,9 +114,25 @@ class HashCache:
         the next run would read the whole file again.
         """
         rows = self._loaded()
-        for name in [name for name, row in rows.items() if row.stat == before]:
-            rows[name] = row = replace(rows[name], stat=after)
-            self._append(_render(name, row))
+        for name in sorted(self._names_of(before)):
+            self._keep(name, replace(rows[name], stat=after))
+
+    def _keep(self, name: str, row: CachedHash) -> None:
+        rows = self._loaded()
+        if self._by_stat is not None:
+            if name in rows:
+                self._by_stat[rows[name].stat].discard(name)
+            self._by_stat.setdefault(row.stat, set()).add(name)
+        rows[name] = row
+        self._append(_render(name, row))
+
+    def _names_of(self, stat: FileStat) -> set[str]:
+        """Return which rows are of one stat, without a look at all of them for each link."""
+        if self._by_stat is None:
+            self._by_stat = {}
+            for name, row in self._loaded().items():
+                self._by_stat.setdefault(row.stat, set()).add(name)
+        return self._by_stat.get(stat, set())
 
     def placed(self) -> Iterator[tuple[str, CachedHash]]:
         """Yield path and row of every file that comfylock has placed at some time."""
