@@ -59,6 +59,11 @@ class Digests:
         return Digests(sha256=self.sha256 or other.sha256, blake3=self.blake3 or other.blake3)
 
     @property
+    def known(self) -> tuple[str, ...]:
+        """The digests that are known; two contents that agree have one of them in common."""
+        return tuple(digest for digest in (self.sha256, self.blake3) if digest)
+
+    @property
     def label(self) -> str:
         """The name of this content in file names: BLAKE3 where known, else SHA-256."""
         digest = self.blake3 or self.sha256

@@ -6,7 +6,7 @@ size is a *spare*: a copy under another name from which a spot can be filled.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from comfylock.hashes import Digests
@@ -128,9 +128,17 @@ class Inventory:
     partial_bytes: Mapping[str, int]
     free_bytes: Mapping[int, int]
     hashed_files: int = 0
+    _by_digest: dict[str, list[Spare]] = field(
+        default_factory=dict[str, list[Spare]], init=False, repr=False, compare=False
+    )
 
     def spare_for(self, wanted: Digests, file_system: int) -> Spare | None:
         """Return a file with this content, one on the same file system before all others."""
-        matching = [spare for spare in self.spares if spare.file.digests.agrees(wanted)]
+        if not self._by_digest:
+            for spare in self.spares:
+                for digest in spare.file.digests.known:
+                    self._by_digest.setdefault(digest, []).append(spare)
+        candidates = (spare for digest in wanted.known for spare in self._by_digest.get(digest, ()))
+        matching = [spare for spare in candidates if wanted.agrees(spare.file.digests)]
         matching.sort(key=lambda spare: (spare.file_system != file_system, str(spare.file.path)))
         return matching[0] if matching else None

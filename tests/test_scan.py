@@ -15,8 +15,10 @@ from comfylock.disk.read import hash_file
 from comfylock.disk.scan import Scanner, Verify
 from comfylock.errors import BusyError, PathOccupiedError, PlaceError
 from comfylock.events import Noted, Started, Warned
+from comfylock.hashes import Digests
 from comfylock.inventory import Inventory, LocalFile, Obstacle
 from comfylock.lockfile.model import Pin
+from comfylock.plan import Policy, make_plan, name_of
 from tests.world import BRUSH, INK, PAPER, Listener, bytes_of, pin_of
 
 INK_KEY = "loras/ink.safetensors"
@@ -66,6 +68,32 @@ def obstacle(found: Inventory, key: str = INK_KEY) -> Obstacle:
     there = found.spots[key].found
     assert isinstance(there, Obstacle), there
     return there
+
+
+class CountedDigests(Digests):
+    """Counts how often contents are compared."""
+
+    compared = 0
+
+    def agrees(self, other: Digests) -> bool:
+        CountedDigests.compared += 1
+        return super().agrees(other)
+
+
+def test_a_model_is_not_compared_with_every_file_of_its_size(disk: Disk) -> None:
+    """A library that was put in order by hand has thousands of both."""
+    count = 300
+    pins: list[Pin] = []
+    for number in range(count):
+        content = f"{number:04}".encode() * 8
+        disk.put(f"loras/mine/{number}.safetensors", content)
+        wanted = CountedDigests(sha256=hashlib.sha256(content).hexdigest())
+        pins.append(pin_of(INK, f"loras/{number}.safetensors", size=32, digests=wanted))
+
+    plan = make_plan(pins, disk.scan(*pins), Policy())
+
+    assert {name_of(action) for action in plan.actions} == {"link"}
+    assert CountedDigests.compared < 10 * count
 
 
 def test_a_renamed_file_is_found_by_size_and_hash(disk: Disk) -> None:

@@ -208,7 +208,10 @@ class Scanner:
     def _spares(self, lacking: Sequence[Pin], spots: Mapping[str, Spot]) -> tuple[Spare, ...]:
         sizes = {pin.size for pin in lacking if pin.size is not None}
         names = {basename(pin.key).casefold() for pin in lacking if pin.size is None}
-        contents = {digest for pin in lacking for digest in _both(pin.digests)}
+        contents: dict[str, list[Digests]] = {}
+        for pin in lacking:
+            for digest in pin.digests.known:
+                contents.setdefault(digest, []).append(pin.digests)
         algorithms = tuple(
             sorted({name for pin in lacking for name in needed_to_check(pin.digests)})
         )
@@ -217,7 +220,7 @@ class Scanner:
             for path, status in walk_files(self._directories.roots())
             if status.st_size in sizes
             or os.path.basename(path).casefold() in names  # noqa: PTH119
-            or self._is_known(path, status, contents)
+            or self._is_known(path, status, contents.keys())
         ]
         systems = {wish.path: wish.status.st_dev for wish in wishes}
         found = self._hash_all(wishes)
@@ -230,13 +233,17 @@ class Scanner:
             Spare(file=content, file_system=systems[path])
             for path, content in sorted(found.items())
             if isinstance(content, LocalFile)
-            and any(content.digests.agrees(pin.digests) for pin in lacking)
+            and any(
+                wanted.agrees(content.digests)
+                for digest in content.digests.known
+                for wanted in contents.get(digest, ())
+            )
         )
 
     def _is_known(self, path: str, status: os.stat_result, contents: Set[str]) -> bool:
         """Say whether a file was hashed to a wanted content, whatever size the lock has of it."""
         row = self._cache.lookup(path, stat_of(status))
-        return row is not None and not contents.isdisjoint(_both(row.digests))
+        return row is not None and not contents.isdisjoint(row.digests.known)
 
     def _hash_all(
         self, wishes: Sequence[_Wish], verify: Verify = Verify.STAT
@@ -322,10 +329,6 @@ def _is_second_name(key: str, wishes: Mapping[str, _Wish]) -> bool:
 
 def _is_content(content: Content, pin: Pin) -> bool:
     return isinstance(content, LocalFile) and content.digests.agrees(pin.digests)
-
-
-def _both(digests: Digests) -> tuple[str, ...]:
-    return tuple(digest for digest in (digests.sha256, digests.blake3) if digest)
 
 
 def _refused(pin: Pin, content: Content) -> Content:
