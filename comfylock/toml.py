@@ -22,6 +22,10 @@ MAX_NESTING = 32
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 # A closing quote is optional and the repeats are possessive, so that the scan is linear.
 _QUOTED_OR_COMMENT = re.compile(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|\#.*""")
+_NAME = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\]|\\.)*+"|'[^']*+')"""
+_NAMES = rf"{_NAME}(?:[ \t]*+\.[ \t]*+{_NAME})*+"
+_HEADER = re.compile(rf"[ \t]*+\[{{1,2}}[ \t]*+({_NAMES})[ \t]*+\]{{1,2}}[ \t]*+(?:#.*)?\r?$")
+_ASSIGNED = re.compile(rf"[ \t]*+({_NAMES})[ \t]*+=")
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _TWICE = re.compile(r"Cannot (?:declare|mutate|define) .*|Cannot overwrite a value")
 _WORDS: dict[type, str] = {
@@ -47,7 +51,7 @@ def parse_toml(text: str) -> dict[str, object]:
     try:
         found: dict[str, object] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise TomlError(_syntax_message(str(error))) from error
+        raise TomlError(_syntax_message(str(error), text)) from error
     except RecursionError as error:
         raise TomlError("tables or lists are nested too deeply") from error
     except ValueError as error:  # a number of more digits than Python converts
@@ -82,15 +86,29 @@ def _children(value: object) -> Collection[object]:
     return cast("list[object]", value) if isinstance(value, list) else ()
 
 
-def _syntax_message(text: str) -> str:
-    place = _PLACE.search(text)
-    reason = text[: place.start()] if place else text
-    if _TWICE.fullmatch(reason):
-        reason = "a table or key that was already given above"
+def _syntax_message(said: str, text: str) -> str:
+    place = _PLACE.search(said)
+    reason = said[: place.start()] if place else said
+    if place and _TWICE.fullmatch(reason):
+        path = _path_at(text, int(place[1]) if place[1] else None)
+        reason = f"{path}: " * bool(path) + "a table or key that was already given above"
     if place is None:
         return printable(reason)
     where = f"line {place[1]}" if place[1] else "at the end"
     return f"{where}: {printable(reason)}"
+
+
+def _path_at(text: str, number: int | None) -> str:
+    """Return the path of the table or key that ends in a line, or in the last one, as written."""
+    key = ""
+    for line in reversed(text.split("\n")[:number]):
+        header = _HEADER.match(line)
+        if header is not None:
+            return f"{header[1]}.{key}" if key else header[1]
+        if not key:
+            assigned = _ASSIGNED.match(line)
+            key = assigned[1] if assigned else ""
+    return key
 
 
 def printable(text: str) -> str:

@@ -57,11 +57,23 @@ BAD_LOCKS = {
     "cut short": (HEAD + 'inputs = ["a', "at the end: Unterminated string"),
     "duplicate table": (
         GOOD + f'[model."{KEY}"]\n{GOOD_FIELDS}',
-        "line 7: a table or key that was already given above",
+        f"line 7: {MODEL}: a table or key that was already given above",
     ),
     "duplicate key": (
         GOOD + "size = 6\n",
-        "line 7: a table or key that was already given above",
+        f"line 7: {MODEL}.size: a table or key that was already given above",
+    ),
+    "duplicate list": (
+        GOOD + "sources = [\n{ type = 'x' },\n]\nsources = [\n]\n",
+        f"line 9: {MODEL}.sources: a table or key that was already given above",
+    ),
+    "duplicate key at the top": (
+        HEAD + "inputs = []\ninputs = []",
+        "at the end: inputs: a table or key that was already given above",
+    ),
+    "table in place of a value": (
+        GOOD + f"[{MODEL}.size]\n",
+        f"line 7: {MODEL}.size: a table or key that was already given above",
     ),
     "huge number": (HEAD + "x = " + "9" * 5000, "a value cannot be read: "),
     "deep list": (HEAD + "x = " + "[" * 5000, "tables or lists are nested too deeply"),
