@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from comfylock.actions import name_of
 from comfylock.directories import ExtraPath, ModelDirectories
 from comfylock.disk.hashcache import HashCache, stat_of
 from comfylock.disk.read import hash_file
@@ -18,7 +19,7 @@ from comfylock.events import Noted, Started, Warned
 from comfylock.hashes import Digests
 from comfylock.inventory import Inventory, LocalFile, Obstacle
 from comfylock.lockfile.model import Pin
-from comfylock.plan import Policy, make_plan, name_of
+from comfylock.plan import Policy, make_plan
 from tests.world import BRUSH, INK, PAPER, Listener, bytes_of, pin_of
 
 INK_KEY = "loras/ink.safetensors"
