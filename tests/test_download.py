@@ -49,6 +49,7 @@ from tests.world import (
     bytes_of,
     pin_of,
     source_of,
+    wait_until,
 )
 
 INK_KEY, PAPER_KEY = "loras/ink.safetensors", "loras/paper.safetensors"
@@ -369,8 +370,13 @@ def test_sources_are_tried_in_order_and_the_first_ones_error_is_told(world: Worl
 def test_a_server_that_dies_half_way_costs_only_what_was_open(world: World) -> None:
     """What was whole stays, what was open is kept, and the next run fetches the rest alone."""
     pins = [pin_of(INK), pin_of(PAPER), pin_of(113)]
-    world.hub.fault(Fault(kind="stall", nbytes=CUT, stall_s=0.3, **AT_STORAGE))
-    killer = threading.Timer(0.15, world.hub.stop)
+    world.hub.fault(Fault(kind="stall", nbytes=CUT, stall_s=2.0, **AT_STORAGE))
+
+    def kill() -> None:
+        wait_until(lambda: len(world.files()) == 2 and world.parts()[0].stat().st_size == CUT)
+        world.hub.stop()
+
+    killer = threading.Thread(target=kill)
     killer.start()
     done = world.install(*pins)
     killer.join()

@@ -37,7 +37,7 @@ from comfylock.web.transport import Transport
 from comfylock.web.waiting import Waiting
 from tests.standin.catalogue import Catalogue, file, model, version
 from tests.standin.server import Fault, LogEntry, Standin
-from tests.world import ROOT, Listener, pin_of, source_of
+from tests.world import ROOT, Listener, pin_of, source_of, wait_until
 
 MIB = 1 << 20
 BIG, SIZE = 211, 8 * MIB + 12_345
@@ -166,13 +166,6 @@ def interrupted(download: Download, hub: Standin) -> None:
     hub.configure(throttle_per_connection=SPEED)
     # A connection that was just being opened is noticed by the server, too.
     wait_until(lambda: not any(one.name == "comfylock-range" for one in threading.enumerate()))
-
-
-def wait_until(ready: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
-    while not ready():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.005)
 
 
 # --------------------------------------------------------------------------- the good day

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import (
     closing,
@@ -370,3 +371,11 @@ def on_file(file_id: int) -> str:
     """Return what a fault has to match to hit one file's download, at the hub or the storage."""
     stem = SHELVES.file(file_id).name.rpartition(".")[0]
     return f"fileId={file_id}$|/{stem}[.]"
+
+
+def wait_until(ready: Callable[[], object], timeout_s: float = 20.0) -> None:
+    """Return when something has come about; fail where it does not."""
+    end = time.monotonic() + timeout_s
+    while not ready():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.005)
