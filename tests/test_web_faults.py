@@ -61,6 +61,7 @@ EARLY = {
         (403, {"error": "You do not have access to download this file"}, ForbiddenError, "access"),
         (403, {"error": "Forbidden"}, ForbiddenError, "Forbidden"),
         (404, {"error": "File not found"}, GoneError, "File not found"),
+        (404, b"<html>lost</html>", GoneError, "(404): it sent a web page"),
         (405, {"error": "Method not allowed"}, ServerError, "405"),
         (410, {"error": "Model archived, not available for download"}, GoneError, "archived"),
         (429, {"error": "We've noticed an unusual amount of downloading"}, QuotaError, "unusual"),

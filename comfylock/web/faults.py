@@ -253,7 +253,7 @@ def _spoken_text(text: str, content_type: str) -> str:
         return _json_words(answer)
     if is_web_page(content_type) or text.lstrip()[:1] == "<":
         parts = re.findall(r"(?is)<(?:title|code|message)>([^<]{1,300})<", text[:4096])
-        return " - ".join(parts) if parts else "a web page"
+        return " - ".join(parts) if parts else "it sent a web page"
     return text[:1000]
 
 
