@@ -11,6 +11,8 @@ from comfylock.names import shown
 from comfylock.progress import size_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from comfylock.artifacts import Candidate
     from comfylock.locking import Missed
 
@@ -34,8 +36,8 @@ class Questions:
             return None
         key = missed.requirement.key
         click.echo(f"{shown(key)}: {missed.problem.message}", err=True)
-        for number, one in enumerate(missed.candidates, start=1):
-            click.echo(f"  {number}) {_described(one)}", err=True)
+        for line in _choices(missed.candidates):
+            click.echo(f"  {line}", err=True)
         return self._answer(missed.candidates)
 
     def _answer(self, candidates: "tuple[Candidate, ...]") -> "Candidate | None":
@@ -50,13 +52,22 @@ class Questions:
                 return candidates[int(text) - 1]
 
 
-def _described(one: "Candidate") -> str:
+def _choices(candidates: "Sequence[Candidate]") -> list[str]:
+    """Return the choices as aligned lines; a file name that all of them have is not repeated."""
+    from comfylock.report.columns import aligned
+
+    alike = len({one.file_name for one in candidates}) == 1
+    rows = [_cells(one, named=not alike) for one in candidates]
+    return aligned([(f"{number})", *cells) for number, cells in enumerate(rows, start=1)])
+
+
+def _cells(one: "Candidate", *, named: bool) -> tuple[str, ...]:
     from comfylock.artifacts import Artifact
 
-    parts = [shown(one.title), shown(one.file_name)]
-    parts += [size_text(one.size_hint)] if one.size_hint else []
+    size = size_text(one.size_hint) if one.size_hint else "-"
+    facts = ("-", "-", "-")
     if isinstance(one, Artifact):
-        parts += [shown(one.base_model)] if one.base_model else []
-        parts += [f"{one.downloads} downloads"] if one.downloads is not None else []
-        parts += [one.published[:10]] if one.published else []
-    return "  ".join([*parts, one.spec])
+        times = "-" if one.downloads is None else f"{one.downloads} downloads"
+        facts = (shown(one.base_model or "-"), times, (one.published or "-")[:10])
+    name = (shown(one.file_name),) if named else ()
+    return (shown(one.title), *name, size, *facts, one.spec)
