@@ -37,6 +37,14 @@ def test_when_some_fail_it_tells_how_many_are_in_place_and_how_many_are_not(worl
     assert closing(world) == "Installed no models in T; 1 of 3 in place, 1 blocked, 1 failed"
 
 
+def test_what_was_not_even_tried_is_told_apart_from_what_failed(world: World) -> None:
+    world.hub.configure(download_quota=1)
+    world.lock(pin_of(INK), pin_of(PAPER), pin_of(BRUSH))
+    assert closing(world, "--jobs", "1") == (
+        "Installed 1 model in T: 1 downloaded (300 kB); 1 of 3 in place, 1 failed, 1 skipped"
+    )
+
+
 def test_what_was_replaced_is_told_apart_and_counted_as_fetched(world: World) -> None:
     world.put(INK_KEY, b"mine")
     world.lock(pin_of(INK))

@@ -31,7 +31,7 @@ from comfylock.unpinned import unpinned
 _WORDS = {"keep": "kept", "link": "linked", "download": "downloaded", "replace": "replaced"}
 #: How models end, in the order of the last line: what was done, and what is left to do.
 _DONE = ("downloaded", "linked", "replaced")
-_LEFT = ("blocked", "failed", "left to do")
+_LEFT = ("blocked", "failed", "skipped", "left to do")
 
 
 def install_page(done: Installed, *, seconds: float, dry_run: bool) -> Page:
@@ -189,12 +189,17 @@ def _ended(done: Installed, keys: Collection[str]) -> dict[str, list[Outcome]]:
         if outcome.status is Status.DONE:
             ended["in place"].append(outcome)
             ended[_WORDS[outcome.action]].append(outcome)
-        elif outcome.action == "blocked":
-            ended["blocked"].append(outcome)
         else:
-            stopped = outcome.problem is not None and outcome.problem.slug == "interrupted"
-            ended["left to do" if stopped else "failed"].append(outcome)
+            ended[_why_not(outcome)].append(outcome)
     return ended
+
+
+def _why_not(outcome: Outcome) -> str:
+    if outcome.action == "blocked":
+        return "blocked"
+    if outcome.problem is not None and outcome.problem.slug == "interrupted":
+        return "left to do"
+    return "skipped" if outcome.status is Status.SKIPPED else "failed"
 
 
 def _done_sentence(ended: Mapping[str, Sequence[Outcome]], took_text: str) -> str:
