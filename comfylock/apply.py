@@ -333,7 +333,8 @@ class _Crew:
         with self._moving:
             with self._aside(destination, old) as aside:
                 source = self._traces.now(seen)
-                stat = link_file(source, destination, pin.digests, workplace.link_mode)
+                is_stopped = workplace.receiving.stop.is_set
+                stat = link_file(source, destination, pin.digests, workplace.link_mode, is_stopped)
             self._placed(link, stat, source.digests)
             if is_one_file(stat, source.stat):
                 self._touched(source.stat, stat)

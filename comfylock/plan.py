@@ -139,19 +139,20 @@ def _fill(pin: Pin, spot: Spot, inventory: Inventory, policy: Policy) -> Link | 
     refusal = _format_refusal(pin, policy)
     if refusal is not None:
         return Blocked(pin=pin, target=spot.target, problem=refusal)
+    done = inventory.partial_bytes.get(pin.digests.label, 0)
     spare = inventory.spare_for(pin.digests, spot.file_system)
     if spare is not None:
+        room = _link_room(spare.file_system, spot, spare.file.stat.size, policy)
         return Link(
             pin=pin,
             source=spare.file.path,
             target=spot.target,
-            room_bytes=_link_room(spare.file_system, spot, spare.file.stat.size, policy),
+            room_bytes=max(0, room - done),  # a part makes way for a copy
             found=spare.file,
         )
     refusal = _source_refusal(pin, policy)
     if refusal is not None:
         return Blocked(pin=pin, target=spot.target, problem=refusal)
-    done = inventory.partial_bytes.get(pin.digests.label, 0)
     left = None if pin.size is None else max(0, pin.size - done)
     return Download(pin=pin, target=spot.target, bytes_left=left)
 

@@ -671,6 +671,35 @@ def test_a_disk_that_fills_up_on_the_way_leaves_no_partial_file(world: World, le
         assert world.parts() == []
 
 
+def test_what_a_killed_copy_left_does_not_keep_the_next_one_from_its_room(world: World) -> None:
+    """The plan counts on the room of what lies there of the same content."""
+    mine = world.root / "mine" / "loras" / "my ink.safetensors"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(bytes_of(INK))
+    script = """
+import sys
+from pathlib import Path
+from comfylock.disk.copying import spare_name
+(Path(sys.argv[1]) / spare_name(sys.argv[2])).write_bytes(bytes(250_000))
+"""
+    with mounted("tmpfs", world.models, "size=400k"):
+        world.lock(pin_of(INK))
+        (world.models / ".comfylock" / "partial").mkdir(parents=True)
+        begun = [sys.executable, "-c", script, str(world.models / ".comfylock" / "partial")]
+        label = pin_of(INK).digests.label
+        subprocess.run([*begun, label], env=world.environment, check=True)
+        assert len(world.parts()) == 1
+
+        folders = ("--models-dir", str(world.models), "--models-dir", str(mine.parent.parent))
+        ran = world.run(*folders, "install", "--json")
+
+        assert [result["action"] for result in ran.document["results"]] == ["link"]
+        assert ran.code == 0, ran.err
+        assert world.has(INK_KEY, INK)
+        assert world.parts() == []
+    assert world.hub.requests == ()
+
+
 def test_a_full_disk_does_not_stop_what_needs_no_room(world: World) -> None:
     with mounted("tmpfs", world.models, "size=500k"):
         world.put("vae/spare.safetensors", bytes_of(PAPER))

@@ -28,6 +28,7 @@ from comfylock.errors import (
     DiskError,
     HashMismatchError,
     PathOccupiedError,
+    StoppedError,
     UnsafePathError,
 )
 from comfylock.hashes import Digests, Hasher
@@ -254,6 +255,18 @@ def test_auto_links_on_one_disk_and_copies_between_two(models: Path, memory: Pat
     assert (path.read_bytes(), stat, path.stat().st_nlink) == (CONTENT, stat_of(path.stat()), 1)
     assert path.stat().st_mode & 0o777 == 0o644
     assert parts(models) == []
+
+
+def test_a_copy_that_is_interrupted_leaves_nothing(models: Path) -> None:
+    """None can be gone on with, and nobody should be told that something is kept."""
+    source = local(models / "vae" / "source")
+
+    with pytest.raises(StoppedError):
+        link_file(source, spot(models), WANTED, LinkMode.COPY, lambda: True)
+
+    assert not spot(models).path.exists()
+    assert parts(models) == []
+    assert source.path.read_bytes() == CONTENT
 
 
 def test_each_mode_does_what_it_says(models: Path) -> None:

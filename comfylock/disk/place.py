@@ -12,13 +12,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
-from mmap import mmap
 from pathlib import Path
 
+from comfylock.disk.copying import Stopped, created, remove, spare_name, write_copy
 from comfylock.disk.faults import disk_fault
 from comfylock.disk.hashcache import stat_of
-from comfylock.disk.parts import PARTIAL_STEPS, owner_name
-from comfylock.disk.read import BUFFER_BYTES, hash_file, open_file
+from comfylock.disk.parts import PARTIAL_STEPS, remove_leftovers
+from comfylock.disk.read import hash_file, open_file
 from comfylock.disk.rename import NO_HARD_LINKS, Address, rename_without_clobber
 from comfylock.disk.sniff import HEAD_BYTES, foreign_kind
 from comfylock.disk.tree import opened_below, state_base, sync
@@ -152,9 +152,9 @@ def _move(source: Address, spot: Address, destination: Destination) -> None:
 def _copy_across(source: Address, spot: Address, destination: Destination) -> None:
     """Publish over a border inside one file system that could not be seen before."""
     (directory, name), (parent, _) = source, spot
-    spare = _spare_name(secrets.token_hex(8))
+    spare = spare_name(secrets.token_hex(8))
     with FileIO(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory), "rb") as old:
-        _write_copy(old, (parent, spare), Hasher(()), destination.path)
+        write_copy(old, (parent, spare), Hasher(()), destination.path)
     try:
         rename_without_clobber((parent, spare), spot)
     except OSError:
@@ -164,11 +164,23 @@ def _copy_across(source: Address, spot: Address, destination: Destination) -> No
 
 
 def link_file(
-    source: LocalFile, destination: Destination, wanted: Digests, mode: LinkMode
+    source: LocalFile,
+    destination: Destination,
+    wanted: Digests,
+    mode: LinkMode,
+    is_stopped: Stopped = lambda: False,
 ) -> FileStat:
     """Fill an empty spot with a file that lies elsewhere, and say how it then looks.
 
+    Args:
+        source: the file.
+        destination: the spot.
+        wanted: what the file must be.
+        mode: how.
+        is_stopped: asked while a copy is made.
+
     Raises:
+        StoppedError: nothing is left of a copy that was begun, as none can be gone on with.
         BusyError: the source is no longer the file that was seen.
         NotAModelError: its bytes are pickle under a ``.safetensors`` name, or no model at all.
         HashMismatchError: the source's bytes changed while they were copied.
@@ -182,7 +194,7 @@ def link_file(
                 hint="Do not load that file, and ask whoever made comfy.lock what it is",
             )
         for method in _METHODS[mode]:
-            stat = method(file, source, destination, wanted)
+            stat = method(file, source, destination, wanted, is_stopped)
             if stat is not None:
                 return stat
     raise DiskError(
@@ -213,34 +225,43 @@ def _changed(source: LocalFile, complaint: str) -> BusyError:
 
 
 def _reflink(
-    file: FileIO, source: LocalFile, destination: Destination, wanted: Digests
+    file: FileIO,
+    source: LocalFile,
+    destination: Destination,
+    wanted: Digests,
+    is_stopped: Stopped,
 ) -> FileStat | None:
+    del is_stopped
     try:
         import fcntl
     except ImportError:
         return None
     with opened_partial(destination) as (directory, _):
-        spare = (directory, _spare_name(wanted.label))
-        with _created(spare, destination.path) as clone:
+        spare = (directory, spare_name(wanted.label))
+        with created(spare, destination.path) as clone:
             try:
                 fcntl.ioctl(clone.fileno(), _FICLONE, file.fileno())
                 sync(clone.fileno())
             except OSError:
-                _remove(spare)
+                remove(spare)
                 return None
         try:
             # A clone shares the blocks that were hashed, if nobody wrote to them meanwhile.
             _require_unchanged(file, source, "changed while it was copied")
             return publish(spare, destination)
         except ComfylockError:
-            _remove(spare)
+            remove(spare)
             raise
 
 
 def _hard_link(
-    file: FileIO, source: LocalFile, destination: Destination, wanted: Digests
+    file: FileIO,
+    source: LocalFile,
+    destination: Destination,
+    wanted: Digests,
+    is_stopped: Stopped,
 ) -> FileStat | None:
-    del wanted
+    del wanted, is_stopped
     with opened_parent(destination) as (parent, last):
         try:
             sync(file.fileno())  # the user may have copied it here a moment ago
@@ -254,7 +275,7 @@ def _hard_link(
                 return None
             raise disk_fault(error, destination.path, "link") from error
         if not is_one_file(stat, source.stat):
-            _remove((parent, last))
+            remove((parent, last))
             raise _changed(source, "changed while it was linked")
         return stat
 
@@ -268,9 +289,13 @@ def is_one_file(one: FileStat, other: FileStat) -> bool:
 
 
 def _symlink(
-    file: FileIO, source: LocalFile, destination: Destination, wanted: Digests
+    file: FileIO,
+    source: LocalFile,
+    destination: Destination,
+    wanted: Digests,
+    is_stopped: Stopped,
 ) -> FileStat | None:
-    del wanted
+    del wanted, is_stopped
     with opened_parent(destination) as (parent, last):
         try:
             os.symlink(source.path.resolve(), last, dir_fd=parent)
@@ -283,12 +308,21 @@ def _symlink(
 
 
 def _copy(
-    file: FileIO, source: LocalFile, destination: Destination, wanted: Digests
+    file: FileIO,
+    source: LocalFile,
+    destination: Destination,
+    wanted: Digests,
+    is_stopped: Stopped,
 ) -> FileStat | None:
-    with opened_partial(destination) as (directory, _):
-        spare = (directory, _spare_name(wanted.label))
+    from shutil import disk_usage
+
+    with opened_partial(destination) as (directory, shown_directory):
+        if source.stat.size > disk_usage(directory).free:
+            # The plan counted on their room: no copy goes on from what a killed one has left.
+            remove_leftovers(shown_directory, frozenset({wanted.label}))
+        spare = (directory, spare_name(wanted.label))
         hasher = Hasher(needed_to_check(wanted))
-        _write_copy(file, spare, hasher, destination.path)
+        write_copy(file, spare, hasher, destination.path, is_stopped)
         try:
             if not hasher.digests().agrees(wanted):
                 raise HashMismatchError(
@@ -298,7 +332,7 @@ def _copy(
                 )
             return publish(spare, destination)
         except ComfylockError:
-            _remove(spare)
+            remove(spare)
             raise
 
 
@@ -309,52 +343,6 @@ _METHODS = {
     LinkMode.SYMLINK: (_symlink,),
     LinkMode.COPY: (_copy,),
 }
-
-
-def _created(address: Address, shown: Path) -> FileIO:
-    directory, name = address
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return FileIO(os.open(name, flags, 0o666, dir_fd=directory), "r+b")
-    except OSError as error:
-        raise disk_fault(error, shown, "write") from error
-
-
-def _remove(address: Address) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(address[1], dir_fd=address[0])
-
-
-def _write_copy(file: FileIO, address: Address, hasher: Hasher, shown: Path) -> None:
-    """Copy an open file to a new name, whole and synced, or leave nothing."""
-    try:
-        with _created(address, shown) as copy:
-            _pour(file, copy, hasher)
-            sync(copy.fileno())
-            missing = os.fstat(file.fileno()).st_size - os.fstat(copy.fileno()).st_size
-    except OSError as error:
-        _remove(address)
-        raise disk_fault(error, shown, "copy to") from error
-    if missing:
-        _remove(address)
-        raise DiskError(
-            f"cannot copy to {shown}: the copy is not as long as the file",
-            hint="Run `comfylock install` again",
-        )
-
-
-def _pour(file: FileIO, copy: FileIO, hasher: Hasher) -> None:
-    with mmap(-1, BUFFER_BYTES) as buffer, memoryview(buffer) as view:
-        while count := file.readinto(view):
-            hasher.update(view[:count])
-            written = 0
-            while written < count:
-                written += copy.write(view[written:count]) or 0
-
-
-def _spare_name(label: str) -> str:
-    """Return a name such as parts have: what a killed run leaves is found and used or removed."""
-    return f"{label}.{owner_name()}.part"
 
 
 def _appeared(destination: Destination) -> PathOccupiedError:
