@@ -1,6 +1,7 @@
 """The quick way to "nothing to do": used when all is as it was, and only then."""
 
 import json
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -109,6 +110,18 @@ def test_frozen_and_ordinary_installs_do_not_answer_for_each_other(settled):
     assert settled.here("install", "--frozen").code == 0
 
     assert settled.here("install", "--locked").code == 1
+
+
+def test_an_install_without_workflows_does_not_answer_for_a_locked_one(settled):
+    """The ordinary one does not mind that they are gone; `--locked` does."""
+    shutil.rmtree(settled.project / "workflows")
+    assert settled.here("install").code == 0
+    time.sleep(SETTLED_S)
+    assert settled.here("install").code == 0
+
+    locked = settled.here("install", "--locked")
+
+    assert (locked.code, "error[lock-stale]" in locked.err) == (1, True)
 
 
 def test_settings_that_change_are_read(settled):

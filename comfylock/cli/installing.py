@@ -84,7 +84,7 @@ def install(
     plain = not (dry_run or workflow or only or replace or link_mode or as_json)
     plain = plain and not (prune or json_lines)
     if plain and verify == "stat" and not (locked and frozen):
-        known = _known_right("frozen" if frozen else "fresh")
+        known = _known_right("locked" if locked else "frozen" if frozen else "warn")
         if known is not None:
             return _say_checked(known, time.monotonic() - began)
 

@@ -63,8 +63,11 @@ class Installed:
 
 
 def manner_of(freshness: Freshness) -> str:
-    """Return in which manner an install is asked for: a receipt of one is none for the other."""
-    return "frozen" if freshness is Freshness.DO_NOT_LOOK else "fresh"
+    """Return in which manner an install is asked for: a receipt of one is none for another.
+
+    Where no workflow is here, `--locked` alone minds, and `--frozen` never looks.
+    """
+    return freshness.value
 
 
 def _is_all_well(
