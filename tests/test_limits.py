@@ -126,6 +126,20 @@ def test_a_state_folder_of_another_user_is_told_before_any_download(world: World
     assert world.hub.requests == ()
 
 
+@pytest.mark.parametrize("name", ["hashes.jsonl", "locks.jsonl", "partial/LABEL.json"])
+def test_a_pipe_in_place_of_a_file_of_ours_makes_nothing_wait(world: World, name: str) -> None:
+    """Whoever else may write to the models folder can put one there."""
+    pin = pin_of(INK)
+    path = world.models / ".comfylock" / name.replace("LABEL", pin.digests.label)
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    world.lock(pin)
+
+    assert world.run("install", timeout_s=30).code == 0
+    assert world.has(INK_KEY, INK)
+    assert world.run("check", timeout_s=30).code == 0
+
+
 def test_who_reads_the_old_file_goes_on_reading_it(world: World) -> None:
     """ComfyUI maps models into memory: written to in place they would change under it."""
     old = os.urandom(1 << 20)

@@ -325,6 +325,15 @@ def test_lines_of_the_registry_that_make_no_sense_are_passed_over(world: World) 
     assert known_locks(world.models) == (Path("/a/comfy.lock"),)
 
 
+def test_a_torn_line_of_the_registry_swallows_no_other(world: World) -> None:
+    """A full disk has cut it off; the next lock's models would be nobody's."""
+    path = world.models / ".comfylock" / "locks.jsonl"
+    path.parent.mkdir()
+    path.write_text('{"lock": "/a/comfy.lock"}\n{"lock": "/b/com')
+    installed(world, pin_of(INK))
+    assert known_locks(world.models) == (Path("/a/comfy.lock"), world.lock_path.resolve())
+
+
 @pytest.mark.parametrize(
     "name", ["../outside.safetensors", "loras/../../x.safetensors", "/etc/passwd", "loras/x.txt"]
 )

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
+from comfylock.disk.tree import open_to_append, read_own
 from comfylock.hashes import Digests, is_digest
 from comfylock.inventory import FileStat
 
@@ -166,7 +167,7 @@ class HashCache:
         if self._rows is None:
             self._rows = {}
             with contextlib.suppress(OSError):
-                content = self._path.read_bytes()
+                content = read_own(self._path)
                 self._torn = content[-1:] not in {b"", b"\n"}
                 for line in content.splitlines():
                     self._lines += 1
@@ -190,12 +191,11 @@ class HashCache:
         os.close(handle)
 
     def _opened(self) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         try:
-            return os.open(self._path, flags, 0o666)
+            return open_to_append(self._path)
         except FileNotFoundError:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(self._path, flags, 0o666)
+            return open_to_append(self._path)
 
 
 def _is_same(known: CachedHash, stat: FileStat, digests: Digests) -> bool:

@@ -204,6 +204,7 @@ class Part:
         text = json.dumps({"validator": validator}).encode()
         with contextlib.suppress(OSError):
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            flags |= os.O_NONBLOCK  # a pipe in its place does not make this wait
             handle = os.open(f"{self._label}.json", flags, 0o666, dir_fd=self._directory)
             with FileIO(handle, "wb") as file:
                 file.write(text)

@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-from comfylock.disk.tree import STATE_DIRECTORY
+from comfylock.disk.tree import STATE_DIRECTORY, open_to_append, read_own
 
 _FILE = "locks.jsonl"
 
@@ -21,10 +21,15 @@ def known_locks(primary: Path) -> tuple[Path, ...]:
         OSError: there is a list and it cannot be read.
     """
     try:
-        lines = (primary / STATE_DIRECTORY / _FILE).read_bytes().splitlines()
+        text = read_own(primary / STATE_DIRECTORY / _FILE)
     except FileNotFoundError:
         return ()
-    return tuple(dict.fromkeys(path for line in lines if (path := _parse(line)) is not None))
+    return _parsed(text)
+
+
+def _parsed(text: bytes) -> tuple[Path, ...]:
+    found = map(_parse, text.splitlines())
+    return tuple(dict.fromkeys(path for path in found if path is not None))
 
 
 def _parse(line: bytes) -> Path | None:
@@ -44,13 +49,17 @@ def register_lock(primary: Path, lock_path: Path) -> None:
     """
     own = lock_path.resolve()
     with contextlib.suppress(OSError):
-        if own in known_locks(primary):
-            return
         path = primary / STATE_DIRECTORY / _FILE
+        before = b""
+        with contextlib.suppress(FileNotFoundError):
+            before = read_own(path)
+        if own in _parsed(before):
+            return
         path.parent.mkdir(exist_ok=True)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        handle = os.open(path, flags, 0o666)
+        # A line that a full disk has cut off must not swallow this one.
+        torn = b"\n" if before and not before.endswith(b"\n") else b""
+        handle = open_to_append(path)
         try:
-            os.write(handle, f"{json.dumps({'lock': str(own)})}\n".encode("ascii"))
+            os.write(handle, torn + f"{json.dumps({'lock': str(own)})}\n".encode("ascii"))
         finally:
             os.close(handle)

@@ -8,8 +8,10 @@ lost that race 136 times in 20,000 when it was tried.
 
 import errno
 import os
+import stat as stat_bits
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 from comfylock.disk.faults import disk_fault
@@ -126,6 +128,30 @@ def sync(handle: int) -> None:
     except OSError as error:
         if error.errno not in _NO_SYNC:
             raise
+
+
+def read_own(path: Path) -> bytes:
+    """Return a file of ours whole.
+
+    Raises:
+        OSError: it is not there, cannot be read, or is something else: a pipe that somebody has
+            put in its place does not make this wait.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with FileIO(os.open(path, flags), "rb") as file:
+        if not stat_bits.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "no regular file", str(path))
+        return file.readall()
+
+
+def open_to_append(path: Path) -> int:
+    """Open a file of ours to add to it, made where it is missing; a link or a pipe is none.
+
+    Raises:
+        OSError: as the system says.
+    """
+    special = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | special, 0o666)
 
 
 def existing_parent(directory: Path) -> Path:
