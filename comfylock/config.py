@@ -39,12 +39,15 @@ class ModelWish:
 
     Attributes:
         pin: a SPEC as `comfylock pin` takes it, ``None`` when not said.
-        sha256: the digest that goes with a plain address.
+        sha256: the digest that goes with a plain address, or with a private file that lies
+            elsewhere.
+        size: its bytes, without which `install` would look for it under its own name alone.
         local: private: pinned by hash, never searched for.
     """
 
     pin: str | None = None
     sha256: str | None = None
+    size: int | None = None
     local: bool = False
 
 
@@ -88,7 +91,7 @@ _PROJECT_KEYS = (
     "workflows", "exclude", "models", "ignore", "folders", "lock", "inactive", "aliases",
 )  # fmt: skip
 _LOCK_KEYS = ("evidence", "formats", "inactive", "aliases")
-_MODEL_KEYS = ("pin", "sha256", "local")
+_MODEL_KEYS = ("pin", "sha256", "size", "local")
 _USER_KEYS = (
     "models-dirs", "extra-model-paths", "allow-hosts", "civitai-url", "huggingface-url",
     "civitai-key", "huggingface-key", *SETTING_KEYS,
@@ -221,7 +224,11 @@ def _wish(table: Table) -> ModelWish:
         raise table.fault("pin", "a project's file may not hold absolute paths; say local = true")
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise table.unexpected("sha256", "64 hex digits")
-    return ModelWish(pin=pin, sha256=sha256.lower() if sha256 else None, local=bool(local))
+    size = table.get("size", int)
+    if size is not None and (size < 0 or not local or sha256 is None):
+        raise table.fault("size", "goes with the sha256 of a file that is local = true")
+    sha256 = sha256.lower() if sha256 else None
+    return ModelWish(pin=pin, sha256=sha256, size=size, local=bool(local))
 
 
 def _key_spelling(ref: str) -> str:

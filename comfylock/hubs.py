@@ -192,6 +192,18 @@ def _base_complaint(text: str) -> str | None:
     return None
 
 
+def may_fetch(url: str, allowed: frozenset[str]) -> bool:
+    """Say whether a plain address may be fetched from: its host is allowed, or this machine.
+
+    Args:
+        url: the address, as a lock may hold it.
+        allowed: hosts in lower case; one with a port means that port alone.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    return is_loopback(host) or not allowed.isdisjoint({host, f"{host}:{parts.port}"})
+
+
 def is_loopback(host: str) -> bool:
     """Say whether a host is this machine itself, by its spelling alone."""
     return host.lower() in {"localhost", "::1"} or _LOOPBACK_V4.fullmatch(host) is not None

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from comfylock.disk.read import first_bytes
+from comfylock.disk.read import first_bytes, hash_file
 from comfylock.disk.scan import Scanner
 from comfylock.disk.sniff import HEAD_BYTES, foreign_kind
 from comfylock.errors import PlaceError
@@ -35,17 +35,30 @@ def local_match(key: str, scanner: Scanner) -> LocalMatch | None:
     return None
 
 
+def match_at(path: Path, key: str) -> LocalMatch:
+    """Return any file as the one for a key, with both its hashes; reads it.
+
+    Raises:
+        PlaceError: it cannot be read, or changes meanwhile.
+    """
+    stat, digests = hash_file(path, ("blake3", "sha256"))
+    return _match(path, key, stat.size, digests)
+
+
 def _read(file: LocalFile, key: str) -> LocalMatch:
     try:
-        head = first_bytes(file.path, HEAD_BYTES)
+        return _match(file.path, key, file.stat.size, file.digests)
     except PlaceError:
         return _unread(file.path, key)
+
+
+def _match(path: Path, key: str, size: int, digests: Digests) -> LocalMatch:
     return LocalMatch(
-        path=str(file.path),
-        size=file.stat.size,
-        digests=file.digests,
+        path=str(path),
+        size=size,
+        digests=digests,
         format=format_of(key),
-        foreign=foreign_kind(key, head),
+        foreign=foreign_kind(key, first_bytes(path, HEAD_BYTES)),
     )
 
 

@@ -118,7 +118,7 @@ def _fulfils(pin: Pin, wish: ModelWish | None) -> bool:
     if wish is None or (wish.pin is None and not wish.local):
         return pin.evidence is not Evidence.PINNED
     if wish.local:
-        return pin.evidence is Evidence.LOCAL
+        return pin.evidence is Evidence.LOCAL and wish.sha256 in {None, pin.digests.sha256}
     return follows(pin, wish)
 
 

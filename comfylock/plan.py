@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from comfylock.actions import (
     Action,
@@ -33,6 +34,7 @@ from comfylock.actions import (
 from comfylock.artifacts import UrlSource
 from comfylock.errors import Problem
 from comfylock.hashes import told_apart
+from comfylock.hubs import may_fetch
 from comfylock.inventory import Inventory, LocalFile, Obstacle, Spot
 from comfylock.lockfile.model import Pin
 from comfylock.names import is_alias, is_pickle, split_alias
@@ -179,21 +181,16 @@ def _source_refusal(pin: Pin, policy: Policy) -> Problem | None:
                 f"it is recognised by its hash ({str(pin.digests)[:19]}…)"
             ),
         )
-    hosts = [_host(source.url) for source in pin.sources if isinstance(source, UrlSource)]
-    if len(hosts) == len(pin.sources) and not any(host in policy.allowed_hosts for host in hosts):
-        return Problem(
-            slug="host-not-allowed",
-            ref=pin.key,
-            message=f"{pin.key} comes from {hosts[0]}, which you have not allowed",
-            hint=f'Add allow-hosts = ["{hosts[0]}"] to your user config if you trust it',
-        )
-    return None
-
-
-def _host(url: str) -> str:
-    from urllib.parse import urlsplit
-
-    return urlsplit(url).hostname or ""
+    urls = [source.url for source in pin.sources if isinstance(source, UrlSource)]
+    if len(urls) < len(pin.sources) or any(may_fetch(url, policy.allowed_hosts) for url in urls):
+        return None
+    host = urlsplit(urls[0]).hostname
+    return Problem(
+        slug="host-not-allowed",
+        ref=pin.key,
+        message=f"{pin.key} comes from {host}, which you have not allowed",
+        hint=f'Add allow-hosts = ["{host}"] to your user config if you trust it',
+    )
 
 
 _OBSTACLE_HINTS = {

@@ -53,7 +53,12 @@ def with_wish(text: str, key: str, wish: ModelWish) -> str:
     Raises:
         ConfigInvalidError: the text cannot be edited.
     """
-    said = {"pin": wish.pin, "sha256": wish.sha256, "local": wish.local or None}
+    said = {
+        "pin": wish.pin,
+        "local": wish.local or None,
+        "sha256": wish.sha256,
+        "size": wish.size,
+    }
 
     def edit(document: _Values) -> None:
         models = document.setdefault("models", {})

@@ -13,7 +13,7 @@ from comfylock.addresses import (
 )
 from comfylock.artifacts import CivitaiSource, HuggingFaceSource, Source, UrlSource
 from comfylock.config import ModelWish, is_absolute
-from comfylock.errors import UsageError
+from comfylock.errors import UnresolvedError, UsageError
 from comfylock.hashes import is_digest
 from comfylock.lockfile.model import Evidence, Pin
 from comfylock.lockfile.sources import url_complaint
@@ -45,7 +45,7 @@ def kind_of(spec: str) -> SpecKind:
     """Return what a SPEC is.
 
     Raises:
-        UsageError: it is nothing that is understood.
+        UnresolvedError: it is nothing that is understood.
     """
     address = parse_spec(spec)
     if isinstance(address, CivitaiAddress) and address.version is None:
@@ -58,7 +58,7 @@ def kind_of(spec: str) -> SpecKind:
         return SpecKind.REPOSITORY
     if _looks_like_a_path(spec):
         return SpecKind.PATH
-    raise UsageError(f"{told(spec)!r} names no file", hint=_hint(spec))
+    raise UnresolvedError(f"{told(spec)!r} names no file", hint=_hint(spec))
 
 
 def told(spec: str) -> str:
@@ -87,13 +87,14 @@ def url_wish(url: str, sha256: str | None) -> ModelWish:
     """Return the wish for a plain address.
 
     Raises:
-        UsageError: the address may not stand in a lock, or its hash is missing or none.
+        UnresolvedError: the address may not stand in a lock, or its hash is missing.
+        UsageError: what is given is no hash.
     """
     complaint = url_complaint(url)
     if complaint is not None:
-        raise UsageError(f"this address cannot be pinned: {complaint}", hint=UNDERSTOOD)
+        raise UnresolvedError(f"this address cannot be pinned: {complaint}", hint=UNDERSTOOD)
     if sha256 is None:
-        raise UsageError(
+        raise UnresolvedError(
             f"{shown(url.partition('?')[0])} is pinned by its hash, and none is given",
             hint="Add --sha256 with the 64 hex digits that its publisher names",
         )
@@ -106,7 +107,7 @@ def url_wish(url: str, sha256: str | None) -> ModelWish:
 def wish_of(pin: Pin, asked: ModelWish) -> ModelWish:
     """Return what comfylock.toml keeps for a pin: ids, never "the latest" of anything."""
     if pin.evidence is Evidence.LOCAL or not pin.sources or asked.local:
-        return ModelWish(local=True)
+        return ModelWish(local=True, sha256=asked.sha256, size=asked.size)
     source = pin.sources[0]
     if isinstance(source, UrlSource):
         return ModelWish(pin=source.url, sha256=pin.digests.sha256)

@@ -19,7 +19,7 @@ from comfylock.config import (
     read_user_config,
 )
 from comfylock.errors import ConfigInvalidError
-from comfylock.hubs import Hub, Secret, hub_from_environment, is_loopback
+from comfylock.hubs import Hub, Secret, hub_from_environment, is_loopback, may_fetch
 from comfylock.settings import (
     Aliases,
     Choices,
@@ -188,6 +188,10 @@ BAD_PROJECTS = {
     "pin of a file here": (
         '[models."loras/x"]\npin = "/home/me/x.pt"',
         "models.\"loras/x\".pin: a project's file may not hold absolute paths; say local = true",
+    ),
+    "size of no local file": (
+        '[models."loras/x"]\nlocal = true\nsize = 5',
+        'models."loras/x".size: goes with the sha256 of a file that is local = true',
     ),
     "short digest": (
         '[models."loras/x"]\npin = "https://x.org/y"\nsha256 = "ab"',
@@ -405,6 +409,22 @@ def test_https_and_this_machine_are_taken(url):
 )
 def test_this_machine_is_known_by_its_names(host, expected):
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://Files.example.org/x.pt", True),
+        ("https://files.example.org:8443/x.pt", True),
+        ("https://example.net:8443/x.pt", True),
+        ("https://example.net/x.pt", False),
+        ("https://files.example.org.evil.example/x.pt", False),
+        ("http://127.0.0.1:9/x.pt", True),
+        ("http://127.0.0.1.evil.example/x.pt", False),
+    ],
+)
+def test_plain_address_is_fetched_from_allowed_hosts_and_this_machine(url, expected):
+    assert may_fetch(url, frozenset({"files.example.org", "example.net:8443"})) is expected
 
 
 def test_key_shows_itself_nowhere():

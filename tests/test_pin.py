@@ -1,5 +1,6 @@
 """`pin`, `unpin`, `ignore`, and the choice at a terminal: the user's word."""
 
+import hashlib
 import os
 import pty
 import re
@@ -23,6 +24,7 @@ from tests.shop import (
     source,
     unresolved,
 )
+from tests.standin.client import ask
 from tests.standin.server import Standin
 from tests.standin_hf.repositories import Shelves, hub_file, repository
 from tests.standin_hf.server import HuggingFaceStandin
@@ -106,9 +108,9 @@ def test_a_version_with_several_files_lists_them_and_writes_nothing(world):
         ("civitai:12/999", "unresolved", 1),
         ("https://civitai.com/models/999", "unresolved", 1),
         ("./nowhere.safetensors", "unresolved", 1),
-        ("blah", "usage", 2),
-        ("https://example.org/a.safetensors", "usage", 2),
-        ("https://user:pass@example.org/a.safetensors", "usage", 2),
+        ("blah", "unresolved", 1),
+        ("https://example.org/a.safetensors", "unresolved", 1),
+        ("https://user:pass@example.org/a.safetensors", "unresolved", 1),
     ],
 )
 def test_a_spec_that_leads_to_no_file_is_never_written(world, spec, slug, code):
@@ -137,13 +139,46 @@ def test_an_end_that_several_references_share_is_ambiguous(world):
     assert world.here("pin", "b/ink.safetensors", "civitai:11").code == 0
 
 
-def test_a_local_file_is_pinned_where_it_lies_and_refused_elsewhere(world):
+def test_a_local_file_of_another_name_is_pinned_by_its_hash_and_linked(world):
     lock(world, LOST)
-    elsewhere = world.project / "mine.safetensors"
-    elsewhere.write_bytes(b"private")
-    ran = world.here("pin", LOST, "mine.safetensors")
-    assert ran.code == 1
-    assert str(world.spot(LOST)) in ran.err
+    mine = world.put("loras/sub/mine.safetensors", b"private")
+    world.hub.clear_requests()
+    assert world.here("pin", LOST, str(mine)).code == 0
+    sha256 = hashlib.sha256(b"private").hexdigest()
+    word = f'[models."{LOST}"]\nlocal = true\nsha256 = "{sha256}"\nsize = 7\n'
+    assert project_file(world) == word
+    pin = locked(world)[LOST]
+    assert (pin["evidence"], pin["size"], pin["sha256"]) == ("local", 7, sha256)
+    assert "blake3" in pin
+    assert world.here("lock", "--check").code == 0
+    assert world.here("lock", "--rebuild").code == 0
+    assert (locked(world)[LOST]["sha256"], locked(world)[LOST]["size"]) == (sha256, 7)
+    assert world.hub.requests == ()
+    assert world.here("install").code == 0
+    assert world.spot(LOST).read_bytes() == b"private"
+
+
+def test_a_local_file_outside_of_all_models_folders_is_pinned_by_its_hash(world):
+    lock(world, LOST)
+    (world.project / "mine.safetensors").write_bytes(b"private")
+    assert world.here("pin", LOST, "mine.safetensors").code == 0
+    assert str(world.project) not in project_file(world) + world.lock_path.read_text()
+    installed = world.here("install", "--json")
+    assert (installed.code, installed.document["errors"][0]["slug"]) == (1, "no-source")
+
+
+def test_another_file_in_the_place_of_a_private_one_is_not_taken_for_it(world):
+    lock(world, LOST)
+    mine = world.put("loras/sub/mine.safetensors", b"private")
+    world.put(LOST, b"another")
+    assert world.here("pin", LOST, str(mine)).code == 0
+    assert world.here("lock", "--rebuild").code == 0
+    assert locked(world)[LOST]["sha256"] == hashlib.sha256(b"private").hexdigest()
+    assert world.here("status", "--json").document["models"][0]["state"] == "different"
+
+
+def test_a_local_file_is_pinned_where_it_lies(world):
+    lock(world, LOST)
     place = world.put(LOST, b"private")
     assert world.here("pin", LOST, str(place)).code == 0
     assert project_file(world) == f'[models."{LOST}"]\nlocal = true\n'
@@ -346,12 +381,31 @@ def test_an_address_is_pinned_with_the_hash_that_its_publisher_names(world):
     assert world.here("lock").code == 0
 
 
-def test_an_address_of_a_host_that_is_not_allowed_is_not_pinned(world):
+def test_an_address_of_a_host_that_is_not_allowed_is_pinned_with_a_warning_and_not_fetched(world):
+    """The user names it; whether a machine fetches from there is for that machine's user to say."""
     lock(world, LOST)
-    ran = world.here("pin", LOST, "https://example.org/x.safetensors", "--sha256", "ab" * 32)
-    assert ran.code == 1
+    url = "https://example.org/x.safetensors"
+    ran = world.here("pin", LOST, url, "--sha256", "ab" * 32)
+    assert ran.code == 0
+    assert "warning: install fetches nothing from example.org" in ran.err
     assert 'allow-hosts = ["example.org"]' in ran.err
-    assert project_file(world) == ""
+    assert locked(world)[LOST]["sources"] == [{"type": "url", "url": url}]
+    installed = world.here("install", "--json")
+    assert (installed.code, installed.document["errors"][0]["slug"]) == (1, "host-not-allowed")
+
+
+def test_an_address_of_this_machine_is_pinned_and_installed_without_being_allowed(world):
+    lock(world, LOST)
+    page = ask(f"{world.hub.url}/api/download/models/11?fileId=111").headers["location"]
+    url = page.partition("?")[0]
+    assert url.startswith("http://127.0.0.1:")
+    ran = world.here("pin", LOST, url, "--sha256", "ab" * 32)
+    assert (ran.code, "warning" in ran.err) == (0, False)
+    assert locked(world)[LOST]["sources"] == [{"type": "url", "url": url}]
+    # The storage wants its signature, so it is asked and says no: nothing here forbade it.
+    installed = world.here("install", "--json")
+    assert installed.document["errors"][0]["slug"] != "host-not-allowed"
+    assert installed.document["plan"][0]["action"] == "download"
 
 
 # ------------------------------------------------------------------------ at a terminal

@@ -299,11 +299,13 @@ def test_users_word_may_be_a_page_of_a_repository_and_state_a_hash():
 
 def test_users_word_may_be_a_plain_address_with_its_hash():
     wish = ModelWish(pin=PLAIN, sha256=A)
-    found = pinned(ladder(Shelf(), wish=wish, hosts=frozenset({"example.org"})))
+    found = pinned(ladder(Shelf(), wish=wish))
     assert found.sources == (UrlSource(url=PLAIN),)
     assert pinned(ladder(Shelf(), wish=wish, old=found)) == found
     changed = ModelWish(pin=PLAIN, sha256=B)
-    assert "allow-hosts" in str(unresolved(ladder(Shelf(), wish=changed, old=found)).reason.hint)
+    assert pinned(ladder(Shelf(), wish=changed, old=found)).digests.sha256 == B
+    unsaid = ModelWish(pin=PLAIN)
+    assert "sha256" in str(unresolved(ladder(Shelf(), wish=unsaid)).reason.hint)
 
 
 def test_version_with_two_fitting_files_needs_the_file_named():

@@ -173,13 +173,13 @@ def test_a_version_of_another_model_than_named_is_a_contradiction(world, spec):
         ("x" * 5000, "Understood are"),
     ],
 )
-def test_nonsense_is_a_usage_error_with_what_is_understood(world, spec, hint):
+def test_nonsense_leads_to_no_file_and_is_told_what_is_understood(world, spec, hint):
     lock(world, LOST)
     before = world.lock_path.read_bytes()
     world.hub.clear_requests()
     ran = world.here("pin", LOST, spec)
-    assert ran.code == 2
-    assert "error[usage]" in ran.err
+    assert ran.code == 1
+    assert "error[unresolved]" in ran.err
     assert "names no file" in ran.err
     assert hint in ran.err
     assert "canary" not in ran.text

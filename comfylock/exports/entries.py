@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from comfylock.artifacts import CivitaiSource, Source, UrlSource
 from comfylock.errors import Problem
 from comfylock.exports.links import download_address
-from comfylock.hubs import Hub
+from comfylock.hubs import Hub, may_fetch
 from comfylock.lockfile.model import Pin
 from comfylock.names import is_pickle, quoted
 from comfylock.settings import Formats
@@ -69,7 +69,7 @@ def without_source(pins: Iterable[Pin]) -> tuple[Problem, ...]:
 
 
 def _is_allowed(source: Source, trust: Trust) -> bool:
-    return not isinstance(source, UrlSource) or _host(source) in trust.allowed_hosts
+    return not isinstance(source, UrlSource) or may_fetch(source.url, trust.allowed_hosts)
 
 
 def _host(source: UrlSource) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from comfylock.addresses import CivitaiAddress, HuggingFacePage, parse_address, parse_page
-from comfylock.artifacts import Artifact, Candidate, ModelVersion
+from comfylock.artifacts import Artifact, Candidate, ModelVersion, UrlSource
 from comfylock.candidates import (
     belongs,
     contents,
@@ -20,7 +21,14 @@ from comfylock.candidates import (
     same_name,
 )
 from comfylock.config import ModelWish
-from comfylock.errors import FetchError, Problem, UnresolvedError, UsageError
+from comfylock.errors import (
+    FetchError,
+    ModelsDirMissingError,
+    Problem,
+    UnresolvedError,
+    UsageError,
+)
+from comfylock.hubs import may_fetch
 from comfylock.lockfile.changes import Change, diff_locks
 from comfylock.lockfile.model import Lock, Pin
 from comfylock.locking import Answers, Missed, resolve_all
@@ -35,6 +43,7 @@ from comfylock.projectfile import (
     write_project_text,
 )
 from comfylock.relocking import with_pin, without_pin, without_reference
+from comfylock.rungs.case import LocalMatch
 from comfylock.selecting import is_glob, matching_refs
 from comfylock.session import Session
 from comfylock.specs import (
@@ -75,12 +84,16 @@ def pin(session: Session, ref: str, spec: str, sha256: str | None) -> Chosen:
     """Pin a reference to the file that a SPEC means.
 
     Raises:
-        UnresolvedError, AmbiguousError: the REF means no reference, or several.
-        UsageError: the SPEC is nothing that is understood.
+        UnresolvedError, AmbiguousError: the REF means no reference, or several, or the SPEC is
+            nothing that is understood.
+        UsageError: ``--sha256`` goes not with this SPEC, or is none.
         ConfigInvalidError: comfylock.toml cannot be edited.
     """
     subjects = Subjects(session)
     subject = subjects.one(ref)
+    if kind_of(spec) is SpecKind.PATH and sha256 is None:
+        asked, at_hand = _of_path(session, subject, spec)
+        return _pin(session, subjects.lock, subject, asked, at_hand)
     asked = _asked(session, subject, spec, sha256)
     if isinstance(asked, Missed):
         return Chosen(said=(), misses=(asked,))
@@ -94,20 +107,41 @@ def choose(session: Session, missed: Missed, artifact: Candidate) -> Chosen:
     return _pin(session, subjects.lock, subject, ModelWish(pin=artifact.spec))
 
 
-def _pin(session: Session, lock: Lock | None, subject: Subject, asked: ModelWish) -> Chosen:
+def _pin(
+    session: Session,
+    lock: Lock | None,
+    subject: Subject,
+    asked: ModelWish,
+    at_hand: LocalMatch | None = None,
+) -> Chosen:
     """Resolve a wish for a reference; if it leads to a file, write it and lock it."""
-    answer = _resolved(session, subject, asked)
+    answer = _resolved(session, subject, asked, at_hand)
     if isinstance(answer, Missed):
         return Chosen(said=(), misses=(answer,))
     wish = wish_of(answer, asked)
     _edit(session, lambda text: with_wish(text, subject.key, wish))
     new = with_pin(lock, subject.key, answer, subject.workflows) if lock is not None else None
     changed = hash_changed(subject.pin, answer) if subject.pin is not None else None
+    notes = (*_of_bytes(changed), *_of_host(answer, frozenset(session.user.allow_hosts)))
     return replace(
         _written(session, lock, new),
         said=(f"{shown(subject.key)} = {_told(wish)}",),
-        notes=() if changed is None else (f"warning: {changed.message}",),
+        notes=tuple(f"warning: {note}" for note in notes),
     )
+
+
+def _of_bytes(changed: Problem | None) -> tuple[str, ...]:
+    return () if changed is None else (changed.message,)
+
+
+def _of_host(pin: Pin, allowed: frozenset[str]) -> tuple[str, ...]:
+    """Return what keeps `install` from fetching what is pinned now."""
+    urls = [source.url for source in pin.sources if isinstance(source, UrlSource)]
+    if not urls or len(urls) < len(pin.sources) or any(may_fetch(url, allowed) for url in urls):
+        return ()
+    host = shown(urlsplit(urls[0]).hostname or "")
+    allowing = f'allow-hosts = ["{host}"]'
+    return (f"install fetches nothing from {host} until your own config.toml says {allowing}",)
 
 
 def unpin(session: Session, ref: str) -> Chosen:
@@ -194,7 +228,7 @@ def _asked(session: Session, subject: Subject, spec: str, sha256: str | None) ->
         case SpecKind.REPOSITORY:
             return _of_repository(session, subject, spec)
         case SpecKind.PATH:
-            return _of_path(session, subject, spec)
+            return _of_path(session, subject, spec)[0]
 
 
 def _of_page(session: Session, subject: Subject, spec: str) -> ModelWish | Missed:
@@ -272,28 +306,37 @@ def _not_one_of(page: HuggingFacePage, subject: Subject, count: int | None) -> P
     )
 
 
-def _of_path(session: Session, subject: Subject, spec: str) -> ModelWish:
-    """Return the wish for a private file, if it lies where ComfyUI finds it by the wanted name.
+def _of_path(session: Session, subject: Subject, spec: str) -> tuple[ModelWish, LocalMatch | None]:
+    """Return the wish for a private file, and that file where ComfyUI does not find it.
+
+    One that lies where the reference looks for it is what lies there, whatever that will be. Any
+    other is meant by its hash: `install` recognises it once it is below a models folder.
 
     Raises:
-        UnresolvedError: it is not there, or lies elsewhere.
-        ModelsDirMissingError: no models folder is known.
+        UnresolvedError: it is not there.
+        PlaceError: it cannot be read.
     """
+    from comfylock.localfiles import match_at
+
     path = session.path_of(spec)
     if not path.is_file():
         raise UnresolvedError(
             f"there is no file {told(spec)}",
             hint=f"Check the path; {UNDERSTOOD[0].lower()}{UNDERSTOOD[1:]}",
         )
-    folder, name = split_key(subject.key)
-    places = [Path(directory) / name for directory in session.directories.directories(folder)]
-    if any(place.exists() and place.samefile(path) for place in places):
-        return ModelWish(local=True)
-    wanted = session.directories.target(folder) / name
-    raise UnresolvedError(
-        f"{told(spec)} is not where ComfyUI looks for {shown(subject.key)}",
-        hint=f"Move or link it to {shown(str(wanted))}, then pin it again",
-    )
+    if any(place.exists() and place.samefile(path) for place in _places(session, subject.key)):
+        return ModelWish(local=True), None
+    found = match_at(path, subject.key)
+    return ModelWish(local=True, sha256=found.digests.sha256, size=found.size), found
+
+
+def _places(session: Session, key: str) -> list[Path]:
+    """Return where ComfyUI looks for a reference, on this machine."""
+    folder, name = split_key(key)
+    try:
+        return [Path(directory) / name for directory in session.directories.directories(folder)]
+    except ModelsDirMissingError:
+        return []
 
 
 def _wished(ref: str, wishes: Mapping[str, ModelWish]) -> tuple[str, ...]:
@@ -307,7 +350,9 @@ def _wished(ref: str, wishes: Mapping[str, ModelWish]) -> tuple[str, ...]:
 # ------------------------------------------------------------------------- what comes of it
 
 
-def _resolved(session: Session, subject: Subject, wish: ModelWish) -> Pin | Missed:
+def _resolved(
+    session: Session, subject: Subject, wish: ModelWish, at_hand: LocalMatch | None
+) -> Pin | Missed:
     """Return the file that a wish means.
 
     The lock's own entry has no say: the user's word also accepts other bytes than were locked.
@@ -315,6 +360,8 @@ def _resolved(session: Session, subject: Subject, wish: ModelWish) -> Pin | Miss
     asking = replace(
         session.asking([subject.requirement]), wishes={subject.key: wish}, again="pin it again"
     )
+    if at_hand is not None:
+        asking = replace(asking, local={subject.key: at_hand})
     return _only(resolve_all([subject.requirement], None, asking), subject)
 
 

@@ -7,6 +7,7 @@ from comfylock.addresses import HuggingFaceAddress
 from comfylock.artifacts import HostedFile, UrlSource
 from comfylock.errors import AuthRequiredError, FetchError, ForbiddenError
 from comfylock.hashes import Digests
+from comfylock.hubs import may_fetch
 from comfylock.lockfile.sources import url_complaint
 from comfylock.names import basename, quoted
 from comfylock.rungs.case import Case
@@ -44,20 +45,34 @@ def linked_file(url: str, sha256: str) -> HostedFile:
 
 
 def why_no_link(case: Case, url: str, sha256: str | None) -> tuple[str, str] | None:
-    """Return why a plain address pins nothing, and the next step; ``None`` when it may."""
-    complaint = url_complaint(url)
-    if complaint is not None:
-        return complaint, "Give an https address without a key in it"
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    if sha256 is None:
-        return f"nobody states the hash of what {host} has there", _say_the_hash(case, url)
-    if not {host, f"{host}:{parts.port}"} & case.catalogs.allowed_hosts:
+    """Return why a workflow's plain address pins nothing, and the next step; ``None`` if it may.
+
+    A workflow comes from anywhere: the hosts that it names are taken only where the user allows.
+    """
+    host = _host(url)
+    if url_complaint(url) is None and sha256 and not may_fetch(url, case.catalogs.allowed_hosts):
         return (
             f"{host} is not among the hosts that files may come from",
             f'Add allow-hosts = ["{host}"] to your own config.toml if you trust it',
         )
+    return why_no_word(case, url, sha256)
+
+
+def why_no_word(case: Case, url: str, sha256: str | None) -> tuple[str, str] | None:
+    """Return why a plain address that the user names pins nothing; ``None`` when it may.
+
+    Whether a machine fetches from there is decided where it is fetched, by that machine's user.
+    """
+    complaint = url_complaint(url)
+    if complaint is not None:
+        return complaint, "Give an https address without a key in it"
+    if sha256 is None:
+        return f"nobody states the hash of what {_host(url)} has there", _say_the_hash(case, url)
     return None
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").lower()
 
 
 def _say_the_hash(case: Case, url: str) -> str:

@@ -1,9 +1,12 @@
 """What is at hand: the lock's own entry, and the user's own file, by hash and alone."""
 
+from dataclasses import replace
+
 from comfylock.candidates import of_content
+from comfylock.hashes import Digests
 from comfylock.lockfile.model import Evidence, Pin
 from comfylock.names import shown
-from comfylock.rungs.case import Case, Found, Miss, Step, kept, pinned, refused
+from comfylock.rungs.case import Case, Found, Miss, Step, format_of, kept, pinned, refused
 
 
 def from_lock(case: Case) -> Step | None:
@@ -45,12 +48,18 @@ def from_local_alone(case: Case) -> Step:
         return Miss(rung="local", reason=f"{local.path} was not hashed")
     if case.hinted and local.digests.sha256 not in case.hinted:
         return Miss(rung="local", reason=f"{local.path} has not the hash that the workflow gives")
-    pin = Pin(
-        key=case.full_key(local.path),
-        size=local.size,
-        digests=local.digests,
+    pin = private_pin(case, local.digests)
+    key = case.full_key(local.path)
+    return pinned(case, replace(pin, key=key, size=local.size, format=local.format))
+
+
+def private_pin(case: Case, digests: Digests) -> Pin:
+    """Return a pin to a file that no hub is asked for."""
+    return Pin(
+        key=case.key,
+        size=None,
+        digests=digests,
         evidence=Evidence.LOCAL,
-        format=local.format,
+        format=format_of(case.key),
         aliases=case.requirement.aliases,
     )
-    return pinned(case, pin)

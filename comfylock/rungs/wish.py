@@ -5,11 +5,12 @@ from dataclasses import replace
 from comfylock.addresses import CivitaiAddress, HuggingFaceAddress, PlainAddress, parse_spec
 from comfylock.artifacts import Artifact, Candidate, ModelVersion, Traits
 from comfylock.candidates import belongs, follows, of_content, same_name, selected
+from comfylock.hashes import Digests
 from comfylock.lockfile.model import Evidence
 from comfylock.names import shown
-from comfylock.rungs.case import Case, Found, Miss, Step, kept, unresolved
-from comfylock.rungs.hosted import linked_file, why_no_link
-from comfylock.rungs.local import from_local_alone
+from comfylock.rungs.case import Case, Found, Miss, Step, kept, pinned, unresolved
+from comfylock.rungs.hosted import linked_file, why_no_word
+from comfylock.rungs.local import from_local_alone, private_pin
 
 
 def from_wish(case: Case) -> Step | None:
@@ -34,8 +35,13 @@ def from_wish(case: Case) -> Step | None:
 
 
 def _private(case: Case) -> Step:
-    if case.old is not None and case.old.evidence is Evidence.LOCAL:
-        return kept(case, case.old)
+    """Pin the user's own file; where its hash is said, nothing need lie here for that."""
+    said, old = case.wish.sha256, case.old
+    if old is not None and old.evidence is Evidence.LOCAL and said in {None, old.digests.sha256}:
+        return kept(case, old)
+    if said is not None and (case.local is None or case.local.digests.sha256 != said):
+        pin = private_pin(case, Digests(sha256=said))
+        return pinned(case, replace(pin, size=case.wish.size))
     step = from_local_alone(case)
     if not isinstance(step, Miss):
         return step
@@ -123,7 +129,7 @@ def _in_repository(case: Case, address: HuggingFaceAddress) -> Step:
 
 
 def _at_address(case: Case, address: PlainAddress) -> Step:
-    reason = why_no_link(case, address.url, case.wish.sha256)
+    reason = why_no_word(case, address.url, case.wish.sha256)
     if reason is None and case.wish.sha256 is not None:
         file = linked_file(address.url, case.wish.sha256)
         return Found(files=(file,), evidence=Evidence.PINNED)

@@ -21,6 +21,7 @@ from comfylock.errors import (
     NotAModelError,
     ServerError,
 )
+from comfylock.hubs import may_fetch
 from comfylock.web.body import fast_pieces, raw_pieces
 from comfylock.web.faults import key_hint, quoted_body
 from comfylock.web.origins import checked_address
@@ -225,8 +226,8 @@ class Fetcher:
 
     def _allowed(self, source: UrlSource) -> str:
         url = checked_address(source.url)
-        host = url.host if url.port is None else f"{url.host}:{url.port}"
-        if not {host, url.host} & self._allowed_hosts:
+        if not may_fetch(source.url, self._allowed_hosts):
+            host = url.host if url.port is None else f"{url.host}:{url.port}"
             raise HostNotAllowedError(
                 f"{host} is not among the hosts that files may come from",
                 hint=f"Add {host} to `allow-hosts` in your user configuration if you trust it",
