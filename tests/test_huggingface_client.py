@@ -372,3 +372,39 @@ def test_other_addresses_are_plain():
     assert parse_spec("https://example.org/a.bin") == PlainAddress(url="https://example.org/a.bin")
     assert parse_spec("ftp://example.org/a.bin") is None
     assert parse_spec("models/a.bin") is None
+
+
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        Fault(kind="status", status=404, match="/revision/", times=None),
+        Fault(kind="status", status=404, match="/paths-info/", times=None),
+        Fault(kind="status", status=501, match="/paths-info/", times=None),
+        Fault(kind="status", status=404, match="/api/models/", times=None),
+    ],
+)
+def test_mirror_without_the_api_tells_by_the_headers_of_the_file_itself(
+    world: World, lacking: Fault
+):
+    known = world.ask()
+    assert known is not None
+    mirror = World(world.hub, None)
+    world.hub.fault(lacking)
+    told = mirror.ask()
+    assert told is not None
+    assert (told.source, told.digests, told.size_hint) == (
+        known.source, known.digests, known.size_hint,
+    )  # fmt: skip
+    assert "HEAD" in {entry.method for entry in world.hub.requests}
+
+
+def test_file_that_the_hub_itself_says_is_not_there_is_not_asked_for_in_another_way(world: World):
+    assert world.ask("owner/none") is None
+    assert world.ask(file="none.safetensors") is None
+    assert "HEAD" not in {entry.method for entry in world.hub.requests}
+
+
+def test_mirror_that_has_pages_alone_is_in_trouble_and_says_nothing_of_the_file(world: World):
+    world.hub.fault(Fault(kind="status", status=404, match="/", times=None))
+    with pytest.raises(ServerError, match="web page"):
+        world.ask()

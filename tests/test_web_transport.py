@@ -28,7 +28,8 @@ from comfylock.events import Noted, Silence
 from comfylock.hubs import Hub, Secret
 from comfylock.web.faults import PassingError
 from comfylock.web.origins import Origin, checked_address, hub_keys, next_address
-from comfylock.web.transport import Onward, Request, Transport
+from comfylock.web.request import Onward, Request
+from comfylock.web.transport import Transport
 from comfylock.web.waiting import Waiting, backoff_s
 from comfylock.web.wire import proxy_of
 from comfylock.workers import side_by_side

@@ -20,8 +20,9 @@ Sources: huggingface_hub ``hf_api.py`` (``/api/models/{repo}/revision/{revision}
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Protocol
 from urllib.parse import quote
 
@@ -36,10 +37,12 @@ from comfylock.huggingface.payloads import (
     entry_to_dict,
     parse_commit,
     parse_entry,
+    parse_head,
     parse_paths,
 )
 from comfylock.names import basename, shown
-from comfylock.web.hubfaults import UnseenError
+from comfylock.web.faults import PassingError
+from comfylock.web.hubfaults import AbsentError, UnseenError
 from comfylock.workers import Turns
 
 _LARGEST_SMALL_FILE = 32 * 1024 * 1024
@@ -54,6 +57,10 @@ class Api(Protocol):
 
     def post_json(self, url: str, content: object) -> object:
         """Return the JSON of the answer to a JSON body."""
+        ...
+
+    def head(self, url: str) -> Mapping[str, str]:
+        """Return the headers that are answered first, also those of a redirect."""
         ...
 
 
@@ -123,7 +130,8 @@ class HuggingFaceClient:
         self._api = api
         self._files = files
         self._answers = answers
-        self._base = f"{base_url.rstrip('/')}/api/models"
+        self._root = base_url.rstrip("/")
+        self._base = f"{self._root}/api/models"
         self._reporter = reporter
         self._warned: set[str] = set()
         self._turns = Turns()
@@ -182,7 +190,7 @@ class HuggingFaceClient:
                 return parse_commit(kept.answer)
             commit = None
             try:
-                commit = self._head(url)
+                commit = self._head(url, address)
             except UnseenError:
                 # Kept for this run only: with a key it may be there a minute later.
                 self._unseen.add(url)
@@ -194,8 +202,11 @@ class HuggingFaceClient:
             self._answers.put(f"GET {url}", {"sha": commit} if commit is not None else None)
             return commit
 
-    def _head(self, url: str) -> str:
-        commit = parse_commit(self._api.get_json(url, [("expand", "sha")]))
+    def _head(self, url: str, address: HuggingFaceAddress) -> str:
+        try:
+            commit = parse_commit(self._api.get_json(url, [("expand", "sha")]))
+        except (GoneError, ServerError) as error:
+            commit, _ = self._own_headers(address, error)
         if commit is None:
             raise _without_commit(url)
         return commit
@@ -208,13 +219,32 @@ class HuggingFaceClient:
             return entry_from_dict(kept.answer)
         try:
             answer = self._api.post_json(url, {"paths": [address.file], "expand": True})
-        except GoneError:
+            entry = parse_entry(answer, address.file)
+        except AbsentError:
             return None
-        entry = parse_entry(answer, address.file)
+        except (GoneError, ServerError) as error:
+            _, entry = self._own_headers(replace(address, revision=commit), error)
         if entry is not None and not entry.digests:
             entry = self._read(_source(address, commit), entry)
         self._answers.put(request, entry_to_dict(entry) if entry is not None else {})
         return entry
+
+    def _own_headers(
+        self, address: HuggingFaceAddress, error: FetchError
+    ) -> tuple[str | None, Entry | None]:
+        """Return what the file's own address tells, where a mirror has not that route of the API.
+
+        The hub itself says by a mark of its own that something is not there, and a hub in trouble
+        passes: neither is asked again in this way. What a mirror does not tell either stays as the
+        API has it.
+        """
+        if isinstance(error, AbsentError | PassingError):
+            raise error
+        place = f"{address.repo}/resolve/{quote(address.revision, safe='')}/{quote(address.file)}"
+        try:
+            return parse_head(self._api.head(f"{self._root}/{place}"))
+        except (GoneError, ServerError):
+            raise error from None
 
     def _read(self, source: HuggingFaceSource, entry: Entry) -> Entry:
         """Return the entry of a small file with the hashes of its bytes."""

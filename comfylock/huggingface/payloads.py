@@ -6,11 +6,14 @@ Sources: huggingface/huggingface_hub ``hf_api.py`` and huggingface/huggingface.j
 ``packages/hub/src/lib/paths-info.ts`` with its live tests (both 2026-08): an entry of
 ``paths-info`` has ``path``, ``type``, ``oid`` (the git blob's SHA-1), ``size`` and, for a file in
 LFS or Xet, ``lfs`` with ``oid`` (SHA-256 of the bytes), ``size``, ``pointerSize``. A path that is
-not there is left out of the list. ``securityFileStatus`` comes with ``expand``; its ``avScan`` has
+not there is left out of the list. The headers are those that ``file_download.py`` reads
+(``get_hf_file_metadata``): ``X-Repo-Commit``, ``X-Linked-Etag``, ``X-Linked-Size``, else ``ETag``
+and ``Content-Length``. ``securityFileStatus`` comes with ``expand``; its ``avScan`` has
 a ``status`` (``unsafe`` for a virus), before 2025 ``virusFound``.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -43,6 +46,24 @@ def parse_commit(answer: object) -> str | None:
     """Return the commit that a repository's answer names: the head of the asked revision."""
     commit = _table(answer).get("sha")
     return commit if isinstance(commit, str) and _COMMIT.fullmatch(commit) else None
+
+
+def parse_head(headers: Mapping[str, str]) -> tuple[str | None, Entry | None]:
+    """Return the commit and the file that the headers of a file's own address tell of.
+
+    Args:
+        headers: by name, of any case if the mapping does not mind.
+    """
+    commit = headers.get("x-repo-commit", "")
+    mark = (headers.get("x-linked-etag") or headers.get("etag") or "").removeprefix("W/").strip('"')
+    length = headers.get("x-linked-size") or headers.get("content-length") or ""
+    size = _size(int(length)) if length.isascii() and length.isdigit() else None
+    digests = Digests(sha256=mark.lower() if is_digest(mark.lower()) else None)
+    entry = None
+    if size is not None:
+        blob = mark if _COMMIT.fullmatch(mark) else ""
+        entry = Entry(size=size, digests=digests, blob=blob, unsafe=False)
+    return commit if _COMMIT.fullmatch(commit) else None, entry
 
 
 def parse_paths(answer: object) -> tuple[str, ...]:

@@ -92,8 +92,8 @@ def pin(session: Session, ref: str, spec: str, sha256: str | None) -> Chosen:
     subjects = Subjects(session)
     subject = subjects.one(ref)
     if kind_of(spec) is SpecKind.PATH and sha256 is None:
-        asked, at_hand = _of_path(session, subject, spec)
-        return _pin(session, subjects.lock, subject, asked, at_hand)
+        wish, at_hand = _of_path(session, subject, spec)
+        return _pin(session, subjects.lock, subject, wish, at_hand)
     asked = _asked(session, subject, spec, sha256)
     if isinstance(asked, Missed):
         return Chosen(said=(), misses=(asked,))

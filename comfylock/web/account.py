@@ -18,7 +18,8 @@ from comfylock.hubs import Hub, Site
 from comfylock.names import shown
 from comfylock.web.body import bounded_body
 from comfylock.web.origins import hub_keys, keys_hidden
-from comfylock.web.transport import Request, Transport
+from comfylock.web.request import Request
+from comfylock.web.transport import Transport
 from comfylock.web.wire import told_by
 
 _PATHS = {Site.CIVITAI: "/api/v1/me", Site.HUGGINGFACE: "/api/whoami-v2"}

@@ -90,7 +90,7 @@ def fault_of(refusal: Refusal) -> FetchError:
     meaning = _MEANINGS.get(refusal.status)
     if meaning is not None:
         return meaning(refusal)
-    if refusal.status >= 500:
+    if refusal.status >= 500 and refusal.status != 501:  # "not implemented" does not pass
         return _in_trouble(refusal)
     return ServerError(f"{refusal.host} answered {refusal.status}: {_words(refusal)}")
 

@@ -25,7 +25,8 @@ from comfylock.hubs import may_fetch
 from comfylock.web.body import fast_pieces, raw_pieces
 from comfylock.web.faults import key_hint, quoted_body
 from comfylock.web.origins import checked_address
-from comfylock.web.transport import Onward, Reply, Request, Transport, error_body
+from comfylock.web.request import Onward, Request
+from comfylock.web.transport import Reply, Transport, error_body
 from comfylock.web.wire import told_by
 
 _CONTENT_RANGE = re.compile(r"bytes\s+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")

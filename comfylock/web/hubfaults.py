@@ -25,7 +25,11 @@ _TAKEN_DOWN = "Access to this resource is disabled."
 _KEYS_PAGE = KEY_PAGES[Site.HUGGINGFACE]
 
 
-class UnseenError(GoneError):
+class AbsentError(GoneError):
+    """The hub itself says that it is not there."""
+
+
+class UnseenError(AbsentError):
     """It is not there, or not for who comes without a key: the hub does not say which."""
 
 
@@ -70,7 +74,7 @@ def _not_there(refusal: Refusal) -> FetchError:
             f"{refusal.host} shows no repository {repo} to who comes without a key: {words}",
             hint="Check its name; if it is private, set HF_TOKEN",
         )
-    return GoneError(
+    return AbsentError(
         f"{refusal.host} does not have it ({refusal.status}, {repo}): {words}",
         hint="Look for another copy, then `comfylock pin` it",
     )

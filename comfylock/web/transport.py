@@ -16,8 +16,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -52,6 +51,7 @@ from comfylock.web.origins import (
     origin_of,
     place_of,
 )
+from comfylock.web.request import Onward, Request
 from comfylock.web.waiting import Pauses, Reach, Waiting, backoff_s
 from comfylock.web.wire import open_client, proxy_of, told_by
 
@@ -65,32 +65,6 @@ TRIES = 4
 QUESTIONS_AT_ONCE = 8
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-class Onward(Enum):
-    """Where the redirects of a request may lead."""
-
-    HUBS = "hubs"  # questions to the API
-    ANYWHERE = "anywhere"  # model bytes: storage hosts change, the hash decides
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """One thing to ask for.
-
-    Attributes:
-        url: full address, never with a key in it.
-        method: ``GET`` or ``POST``; HEAD hangs or lies at Civitai.
-        headers: more headers, the same at every hop; never a key.
-        content: body of a POST.
-        onward: where redirects may lead.
-    """
-
-    url: str
-    method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    content: bytes | None = None
-    onward: Onward = Onward.HUBS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -193,6 +167,23 @@ class Transport:
         }
         body = json.dumps(content).encode()
         return self._ask(Request(url=url, method="POST", headers=headers, content=body))
+
+    def head(self, url: str) -> Mapping[str, str]:
+        """Return the headers of the first answer to a HEAD, also of a redirect; asked once.
+
+        Raises:
+            FetchError: there is no answer, or it is a refusal.
+        """
+        request = Request(
+            url=url,
+            method="HEAD",
+            headers={"Accept": "*/*", "Accept-Encoding": "identity"},
+            onward=Onward.NOWHERE,
+        )
+        with self.stream(request) as reply:
+            if reply.status >= 400:
+                raise self.refusal(reply)
+            return reply.headers
 
     @contextmanager
     def stream(self, request: Request) -> Generator[Reply]:
@@ -313,7 +304,8 @@ class Transport:
             key = self._keys.get(origin_of(url)) if trusted else None
             trusted = key is not None
             response = self._send(request, url, key)
-            if response.status_code not in _REDIRECTS or "location" not in response.headers:
+            leads_on = response.status_code in _REDIRECTS and "location" in response.headers
+            if not leads_on or request.onward is Onward.NOWHERE:
                 pace = Pace(url.host, self._waiting.clock)
                 return Reply(
                     response=response, host=url.host, key_sent=trusted, hops=hop, pace=pace
