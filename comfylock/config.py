@@ -93,8 +93,8 @@ _PROJECT_KEYS = (
 _LOCK_KEYS = ("evidence", "formats", "inactive", "aliases")
 _MODEL_KEYS = ("pin", "sha256", "size", "local")
 _USER_KEYS = (
-    "models-dirs", "extra-model-paths", "allow-hosts", "civitai-url", "huggingface-url",
-    "civitai-key", "huggingface-key", *SETTING_KEYS,
+    "models-dirs", "models-dir", "extra-model-paths", "allow-hosts", "civitai-url",
+    "huggingface-url", "civitai-key", "huggingface-key", *SETTING_KEYS,
 )  # fmt: skip
 #: What the repository's file may not say: it would send keys, writes or load to where it likes.
 _USER_ONLY = frozenset(_USER_KEYS) - {*_LOCK_KEYS} | {
@@ -257,7 +257,7 @@ def _user_config(top: Table, home: Path) -> UserConfig:
     _refuse_unknown(top, _USER_KEYS)
     return UserConfig(
         **said(read_choices(top)),
-        models_dirs=_paths(top, "models-dirs", home),
+        models_dirs=_models_dirs(top, home),
         extra_model_paths=_paths(top, "extra-model-paths", home),
         allow_hosts=_hosts(top),
         hub=Hub(
@@ -269,8 +269,16 @@ def _user_config(top: Table, home: Path) -> UserConfig:
     )
 
 
+def _models_dirs(top: Table, home: Path) -> tuple[Path, ...]:
+    """Return the models folders, which may also be spelled as the option is."""
+    if {"models-dir", "models-dirs"} <= top.values.keys():
+        raise top.fault("models-dir", "say either this or models-dirs")
+    return _paths(top, "models-dir", home) or _paths(top, "models-dirs", home)
+
+
 def _paths(table: Table, key: str, home: Path) -> tuple[Path, ...]:
-    paths = table.texts(key) or ()
+    one = table.values.get(key)
+    paths = (one,) if isinstance(one, str) else table.texts(key) or ()
     if "" in paths:
         raise table.fault(key, "holds an empty path")
     return tuple(home / Path(path).expanduser() for path in paths)

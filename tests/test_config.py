@@ -248,10 +248,19 @@ def test_user_file_may_say_what_a_project_may_not(user, tmp_path):
     assert "s3cret" not in repr(config)
 
 
+@pytest.mark.parametrize("text", ['models-dir = "more"', 'models-dir = ["more"]'])
+def test_user_file_may_name_the_models_folder_as_the_option_does(user, tmp_path, text):
+    assert user(text).models_dirs == (tmp_path / "more",)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("job = 1", "config.toml: job: is no setting; did you mean jobs?"),
+        (
+            'models-dir = "a"\nmodels-dirs = ["b"]',
+            "config.toml: models-dir: say either this or models-dirs",
+        ),
         ("jobs = 0", "config.toml: jobs: expected a number from 1 to 64, found 0"),
         ("jobs = true", "config.toml: jobs: expected a whole number, found true"),
         ('models-dirs = [""]', "config.toml: models-dirs: holds an empty path"),
