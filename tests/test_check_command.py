@@ -259,3 +259,10 @@ def test_spellings_that_nobody_links_are_warned_of(world):
     checked = world.here("check")
     assert checked.code == 0
     assert refused in checked.err
+
+
+def test_what_scan_skipped_is_told_in_order_whatever_the_reason(world):
+    for name, text in {"b.json": "{}", "a.json": "{", "c.json": "<html>"}.items():
+        (world.project / name).write_text(text, "utf-8")
+    skipped = world.here("scan", ".", "--json").document["skipped"]
+    assert [each["path"] for each in skipped] == ["a.json", "b.json", "c.json"]

@@ -55,15 +55,18 @@ def scan_page(found: Scanned) -> Page:
                 }
                 for reference in found.references
             ],
-            "skipped": [
-                *({"path": skip.path, "reason": skip.reason} for skip in found.passed_over),
-                *({"path": broken.ref, "reason": broken.message} for broken in found.broken),
-            ],
+            "skipped": [{"path": path, "reason": reason} for path, reason in _skipped(found)],
             "warnings": list(found.warnings),
             "learned": dict(found.learned),
             "summary": summary,
         },
     )
+
+
+def _skipped(found: Scanned) -> list[tuple[str, str]]:
+    """Return what was not read and why, by path, whichever reason it was."""
+    passed_over = [(skip.path, skip.reason) for skip in found.passed_over]
+    return sorted(passed_over + [(broken.ref or "", broken.message) for broken in found.broken])
 
 
 def _scan_sentence(references: int, models: int, workflows: int) -> str:
