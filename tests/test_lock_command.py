@@ -543,7 +543,7 @@ def test_a_lock_with_a_folder_that_nothing_loads_from_is_refused(world):
     assert 'model."nofolder/ink.safetensors"' in done.err
 
 
-@pytest.mark.parametrize(("formats", "warns"), [("warn", True), ("deny", True), ("allow", False)])
+@pytest.mark.parametrize(("formats", "warns"), [("warn", True), ("allow", False)])
 def test_a_format_that_may_run_code_is_remarked_on_unless_the_user_allows_it(world, formats, warns):
     write(world, "a.json", "upscaler.pth")
     (world.project / "comfylock.toml").write_text(f'[lock]\nformats = "{formats}"\n')
@@ -569,3 +569,26 @@ def test_a_dry_run_with_nothing_to_change_says_what_a_run_without_news_says(worl
     ran = world.here("lock", "--dry-run")
     assert ran.code == 0
     assert re.fullmatch(r"Checked 1 model in .*s\n", ran.err)
+
+
+def test_a_format_that_the_settings_deny_is_pinned_and_told_and_ends_with_1(world):
+    """The lock says what the workflows mean; whether this machine takes it is another matter."""
+    grain = model(
+        9, "Grain", "Upscaler",
+        versions=[version(91, "v1", files=[file(911, "grain_v1.pth", size=900)])],
+    )  # fmt: skip
+    world.hub.replace(SHELVES.with_model(grain))
+    path = world.project / "workflows" / "a.json"
+    path.parent.mkdir()
+    up = {"1": {"class_type": "UpscaleModelLoader", "inputs": {"model_name": "grain_v1.pth"}}}
+    path.write_text(json.dumps(up), "utf-8")
+    key = "upscale_models/grain_v1.pth"
+    assert world.here("lock", "workflows").code == 0
+    (world.project / "comfylock.toml").write_text('[lock]\nformats = "deny"\n', "utf-8")
+    before = world.lock_path.read_bytes()
+    for flags in ((), ("--rebuild",)):
+        done = world.here("lock", "--json", *flags)
+        assert done.code == 1
+        [error] = done.document["errors"]
+        assert (error["slug"], error["ref"]) == ("unsafe-format", key)
+        assert world.lock_path.read_bytes() == before

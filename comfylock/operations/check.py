@@ -5,13 +5,11 @@ from dataclasses import dataclass, replace
 from comfylock.actions import Blocked, Link, Replace
 from comfylock.errors import Problem
 from comfylock.lockfile.file import read_lock
-from comfylock.lockfile.model import Lock
-from comfylock.names import is_pickle, split_alias
+from comfylock.names import split_alias
 from comfylock.operations.freshness import compare, stale_problems
-from comfylock.operations.remarks import refused_spellings
+from comfylock.operations.remarks import denied_formats, refused_spellings
 from comfylock.operations.status import ModelState, Standing, State, standing_of
 from comfylock.session import Session
-from comfylock.settings import Formats
 from comfylock.unpinned import unpinned
 
 
@@ -40,6 +38,7 @@ def check(session: Session) -> Verdict:
     locked = read_lock(session.lock_path)
     compared = compare(session, locked, ())
     standing = standing_of(session, locked, compared.differences)
+    said = {one.ref for one in standing.models if one.problem is not None}
     drift = [_drift(model) for model in standing.models if model.state is not State.PRESENT]
     drift += [_alias_drift(action) for action in standing.aliases]
     return Verdict(
@@ -48,7 +47,7 @@ def check(session: Session) -> Verdict:
             *drift,
             *stale_problems(compared.differences),
             *compared.broken,
-            *_denied(session, standing, locked),
+            *denied_formats(session, locked, but=said),
         ),
         warnings=(*standing.warnings, *refused_spellings(session, compared.references, locked)),
     )
@@ -81,20 +80,3 @@ def _alias_drift(action: Link | Replace | Blocked) -> Problem:
         message=f"{ref} has no link {alias}, the name by which workflows ask for it",
         hint='Run `comfylock install`, or set aliases = "off" if nobody needs such names',
     )
-
-
-def _denied(session: Session, standing: Standing, locked: Lock) -> list[Problem]:
-    """Return the pins whose format the settings deny, and whose files are there all the same."""
-    if session.settings.formats is not Formats.DENY:
-        return []
-    said = {one.ref for one in standing.models if one.problem is not None}
-    return [
-        Problem(
-            slug="unsafe-format",
-            ref=key,
-            message=f"{key} may run code when it is loaded, and the settings deny such formats",
-            hint='Replace it in the workflows, or set formats = "warn" below [lock]',
-        )
-        for key in sorted(locked.models.keys() - said)
-        if is_pickle(key) or locked.models[key].format == "pickle"
-    ]

@@ -21,7 +21,7 @@ from comfylock.locking import (
     resolve_all,
 )
 from comfylock.operations.choose import choose
-from comfylock.operations.remarks import learned_inputs, refused_spellings
+from comfylock.operations.remarks import denied_formats, learned_inputs, refused_spellings
 from comfylock.operations.upgrade import Order, Upgraded, ordered_keys, upgrade
 from comfylock.references import Requirement
 from comfylock.session import Session
@@ -60,6 +60,7 @@ class Locked:
             or several files of a newer version.
         unmoved: pins that were to be upgraded and do not move by themselves.
         warnings: one line each, for what this comfylock does not know and ComfyUI will refuse.
+        denied: pins of the new lock whose format the settings deny.
         learned: inputs that only a running ComfyUI told of, and their folders.
     """
 
@@ -75,6 +76,7 @@ class Locked:
     held: tuple[Undecided, ...]
     unmoved: tuple[Unmoved, ...]
     warnings: tuple[str, ...]
+    denied: tuple[Problem, ...]
     learned: Mapping[str, str | None]
 
 
@@ -141,6 +143,7 @@ def lock(
             *(previous.warnings if previous is not None else ()),
             *refused_spellings(session, reading.all_references, new),
         ),
+        denied=denied_formats(session, new),
         learned=learned_inputs(session, reading.all_references),
     )
 

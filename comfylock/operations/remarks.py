@@ -1,12 +1,15 @@
 """What is to be said of references besides their pins: by `scan`, `lock`, `check` and `doctor`."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from comfylock.aliases import with_aliases
+from comfylock.errors import Problem
 from comfylock.lockfile.model import Lock
+from comfylock.names import is_pickle
 from comfylock.references import Reference
 from comfylock.session import Session
+from comfylock.settings import Formats
 
 
 def refused_spellings(
@@ -32,3 +35,25 @@ def learned_inputs(session: Session, references: Sequence[Reference]) -> Mapping
     from comfylock.objectinfo import learned
 
     return learned(session.node_table, [(one.type, one.input) for one in references])
+
+
+def denied_formats(
+    session: Session, lock: Lock, *, but: Collection[str] = frozenset()
+) -> tuple[Problem, ...]:
+    """Return the pins whose format the settings deny, but for some, wherever their files are.
+
+    They stay in the lock, which says what the workflows mean: whether a machine takes it is for
+    that machine's settings.
+    """
+    if session.settings.formats is not Formats.DENY:
+        return ()
+    return tuple(
+        Problem(
+            slug="unsafe-format",
+            ref=key,
+            message=f"{key} may run code when it is loaded, and the settings deny such formats",
+            hint='Replace it in the workflows, or set formats = "warn" below [lock]',
+        )
+        for key in sorted(lock.models.keys() - but)
+        if is_pickle(key) or lock.models[key].format == "pickle"
+    )

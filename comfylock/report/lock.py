@@ -28,6 +28,7 @@ def lock_page(done: Locked, *, formats: Formats, seconds: float, dry_run: bool) 
         *done.broken,
         *(missed.problem for missed in done.misses),
         *(held.problem for held in done.held),
+        *done.denied,
         *(_remembered_problem(each) for each in done.remembered),
     )
     open_count = len(done.misses) + len(done.remembered)
