@@ -592,3 +592,10 @@ def test_a_format_that_the_settings_deny_is_pinned_and_told_and_ends_with_1(worl
         [error] = done.document["errors"]
         assert (error["slug"], error["ref"]) == ("unsafe-format", key)
         assert world.lock_path.read_bytes() == before
+
+
+def test_an_unresolved_reference_is_told_with_the_same_fields_when_it_is_not_asked_again(world):
+    write(world, "a.json", "nobody-has-this.safetensors")
+    [first] = world.here("lock", "workflows", "--json").document["unresolved"]
+    [again] = world.here("lock", "--json").document["unresolved"]
+    assert again == first

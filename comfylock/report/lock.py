@@ -51,7 +51,12 @@ def lock_page(done: Locked, *, formats: Formats, seconds: float, dry_run: bool) 
             "unresolved": [
                 *(missed_fields(missed) for missed in done.misses if not missed.is_ambiguous),
                 *(
-                    {"ref": each.key, "workflows": list(each.workflows), "candidates": []}
+                    {
+                        "ref": each.key,
+                        "workflows": list(each.workflows),
+                        "slug": "unresolved",
+                        "candidates": [],
+                    }
                     for each in done.remembered
                 ),
             ],
