@@ -194,6 +194,16 @@ def test_slow_answers(hub: Standin, whole: bytes):
     assert time.monotonic() - started >= 0.2
 
 
+def test_what_a_client_that_has_gone_does_not_get_is_not_counted(hub: Standin):
+    """The system takes one piece more behind the client's end, and throws it away."""
+    place = address(hub)
+    hub.fault(Fault(kind="drip", chunk=100, interval_s=0.5))
+    with opened(place) as answer:
+        assert len(answer.read(100)) == 100
+    time.sleep(0.8)
+    assert hub.requests[-1].bytes_sent == 100
+
+
 def test_bodies_of_wrong_length(hub: Standin, whole: bytes):
     """Short, long and without a length; all consistent as HTTP."""
     assert faulty(hub, Fault(kind="short", nbytes=10)).body == whole[:-10]

@@ -3,11 +3,12 @@
 `python -m tests.campaigns` does the same as often as one likes.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.campaigns.stops import cuts, kills, signals
+from tests.campaigns.stops import WAYS, Cuts, cuts, kills, signals, spread_cuts
 
 pytestmark = pytest.mark.slow
 
@@ -21,11 +22,15 @@ def test_fifty_kills_of_a_large_download(tmp_path: Path) -> None:
     assert found.ratio < 1.1
 
 
-def test_twenty_cuts_of_a_download_cost_no_more_than_a_fiftieth(tmp_path: Path) -> None:
-    """By kill -9, by Ctrl-C and by a reset, in turn."""
-    found = cuts(tmp_path, 20)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("campaign", [cuts, spread_cuts])
+def test_twenty_cuts_of_a_download_cost_no_more_than_a_fiftieth(
+    tmp_path: Path, campaign: Callable[[Path, int, str], Cuts], way: str
+) -> None:
+    found = campaign(tmp_path, 20, way)
     print(found)
-    assert (found.cuts, found.is_right) == (20, True)
+    assert (found.cuts, found.survived, found.is_right) == (20, 0, True)
+    assert found.requests > (40 if campaign is spread_cuts else 20)
     assert found.ratio <= 1.02
 
 
@@ -33,7 +38,7 @@ def test_signals_at_random_moments_end_a_run_at_once_and_in_one_line(tmp_path: P
     found = signals(tmp_path, 60)
     print(found)
     assert (found.tracebacks, found.wrong_codes, found.wrong_words) == (0, [], [])
-    assert found.partial == 0
+    assert (found.partial, found.ignored) == (0, 0)
     assert found.early + found.late < found.sent // 2
     assert found.often_lost < 1_000_000
     assert found.slowest_s < 2

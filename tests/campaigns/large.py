@@ -1,7 +1,7 @@
 """A hub with one large file, and a world that installs it: what stops in the middle needs time."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,9 +38,12 @@ class Large:
 
     @property
     def held(self) -> int:
-        """How many bytes lie in parts, or at the final path."""
-        parts = [part.stat().st_size for part in self.world.parts() if part.suffix == ".part"]
-        return self.size if self.spot.exists() else sum(parts)
+        """How many bytes lie in parts, or at the final path; a run may be renaming one just now."""
+        held = 0
+        for part in self.world.parts():
+            with suppress(FileNotFoundError):
+                held += part.stat().st_size if part.suffix == ".part" else 0
+        return self.size if self.spot.exists() else held
 
     @property
     def sent(self) -> int:

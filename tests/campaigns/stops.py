@@ -82,12 +82,16 @@ class Cuts:
     """What interruptions cost.
 
     Attributes:
-        cuts: how many there were.
+        cuts: how many there were, until the file was whole.
+        survived: how many a run has outlived, to its good end.
+        requests: how many streams there were.
         ratio: bytes sent to bytes wanted.
         is_right: whether the file is the locked one in the end.
     """
 
     cuts: int = 0
+    survived: int = 0
+    requests: int = 0
     ratio: float = 0.0
     is_right: bool = False
 
@@ -116,30 +120,47 @@ WAYS: dict[str, Callable[[Large, "subprocess.Popen[str]"], None]] = {
 }
 
 
-def cuts(root: Path, count: int = 20, megabytes: int = 300, rate: int = 30_000_000) -> Cuts:
-    """Cut one download at random places, in every way in turn, and let it end."""
+def cuts(
+    root: Path,
+    count: int = 20,
+    way: str = "",
+    connections: int = 1,
+    megabytes: int = 300,
+    rate: int = 30_000_000,
+) -> Cuts:
+    """Cut one download at random places, in one way or in every way in turn, and let it end."""
     moments = random.Random(7)
+    ways = [WAYS[way]] if way else list(WAYS.values())
+    command = ("install", "--quiet", "--connections", str(connections))
     found = Cuts()
     with large(root, megabytes) as scene:
-        scene.hub.configure(throttle_per_connection=rate)
+        scene.hub.configure(throttle_per_connection=rate // connections)
         stretch_s = scene.size / rate / (count + 1)
-        while found.cuts < count:
-            before = scene.held
-            process = scene.world.start("install", "--quiet", "--connections", "1")
+        while found.cuts < count and not scene.spot.exists():
+            before = scene.sent
+            process = scene.world.start(*command)
             _until_more(scene, before)
             time.sleep(moments.uniform(0.3, 1.0) * stretch_s)
-            list(WAYS.values())[found.cuts % len(WAYS)](scene, process)
+            ways[found.cuts % len(ways)](scene, process)
             process.communicate(timeout=30)
             found.cuts += 1
-        scene.world.run("install", "--quiet", "--connections", "1")
+            found.survived += process.returncode == 0
+        scene.world.run(*command)
         found.is_right = scene.is_whole()
         found.ratio = scene.sent / scene.size
+        found.requests = len(scene.world.downloads())
     return found
 
 
+def spread_cuts(root: Path, count: int = 20, way: str = "") -> Cuts:
+    """Do the same to a download over four connections."""
+    return cuts(root, count, way, connections=4)
+
+
 def _until_more(scene: Large, before: int, timeout_s: float = 30.0) -> None:
+    """Wait for bytes: the length of a part says nothing where several connections fill it."""
     end = time.monotonic() + timeout_s
-    while scene.held <= before and time.monotonic() < end:
+    while scene.sent <= before and time.monotonic() < end:
         time.sleep(0.002)
 
 
@@ -150,7 +171,8 @@ class Signals:
     Attributes:
         sent: how many there were.
         early: how many came before Python had run the first line of ours.
-        late: how many came when the work was done.
+        late: how many came when the work was as good as done.
+        ignored: how many runs went on to their end although much was left to do.
         tracebacks: how many runs showed one, those of `early` aside.
         wrong_codes: exit codes other than 130 (0 for `late`).
         wrong_words: how many did not say that they stopped in one line.
@@ -162,6 +184,7 @@ class Signals:
     sent: int = 0
     early: int = 0
     late: int = 0
+    ignored: int = 0
     tracebacks: int = 0
     wrong_codes: list[int] = field(default_factory=list[int])
     wrong_words: list[str] = field(default_factory=list[str])
@@ -197,6 +220,7 @@ def _one_signal(scene: Large, number: signal.Signals, wait_s: float, found: Sign
     scene.hub.clear_requests()
     process = scene.world.start("install", "--connections", "1")
     time.sleep(wait_s)
+    left = scene.size - held - scene.sent
     began = time.monotonic()
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
@@ -208,7 +232,8 @@ def _one_signal(scene: Large, number: signal.Signals, wait_s: float, found: Sign
         return
     found.tracebacks += "Traceback" in out + err
     if code == 0 and scene.spot.exists():
-        found.late += 1
+        found.late += left <= scene.size // 5
+        found.ignored += left > scene.size // 5
         return
     if code != 130:
         found.wrong_codes.append(code)

@@ -55,6 +55,8 @@ class Wire:
         for piece in _pieces(plan):
             if self._stopping.is_set():
                 return
+            if self._is_gone():
+                raise BrokenPipeError  # the system would take one more piece, which nobody gets
             self._record.sent(len(piece))
             try:
                 self._connection.sendall(piece)
