@@ -8,7 +8,7 @@ an interrupt ends everything, and what was not begun is reported as skipped.
 """
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -50,6 +50,7 @@ from comfylock.disk.place import (
 from comfylock.disk.removal import remove_placed
 from comfylock.disk.streams import OtherLengthError, Receiving
 from comfylock.disk.traces import Traces
+from comfylock.disk.tree import STATE_DIRECTORY
 from comfylock.errors import (
     BusyError,
     ComfylockError,
@@ -115,7 +116,7 @@ def apply_plan(plan: Plan, workplace: Workplace, jobs: int) -> tuple[Outcome, ..
     fetches = sum(1 for action in acts if isinstance(filling_of(action), Download))
     workplace.receiving.reporter.on(Planned(fetches=fetches, total_bytes=plan.bytes_to_fetch))
     groups = _in_groups(acts)
-    crew = _Crew(workplace)
+    crew = _Crew(workplace, leaving=frozenset(_paths_of_what_goes(plan)))
     pool = ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="comfylock")
     futures: list[Future[None]] = [pool.submit(crew.work, group) for group in groups]
     try:
@@ -153,8 +154,9 @@ def _in_groups(actions: Iterable[Work]) -> list[list[Work]]:
 class _Crew:
     """Carries out groups of actions, in threads, and keeps what came of each."""
 
-    def __init__(self, workplace: Workplace) -> None:
+    def __init__(self, workplace: Workplace, leaving: Set[Path]) -> None:
         self._workplace = workplace
+        self._leaving = leaving
         reporter = workplace.receiving.reporter
         self._copies = Copies(workplace.roots, workplace.cache, workplace.guard, reporter)
         self._outcomes: dict[str, Outcome] = {}
@@ -334,12 +336,18 @@ class _Crew:
             with self._aside(destination, old) as aside:
                 source = self._traces.now(seen)
                 is_stopped = workplace.receiving.stop.is_set
-                stat = link_file(source, destination, pin.digests, workplace.link_mode, is_stopped)
+                stat = link_file(source, destination, pin.digests, self._mode(source), is_stopped)
             self._placed(link, stat, source.digests)
             if is_one_file(stat, source.stat):
                 self._touched(source.stat, stat)
         remove_leftovers(destination.partial_directory, frozenset({pin.digests.label}))
         return aside
+
+    def _mode(self, source: LocalFile) -> LinkMode:
+        """Return how a file is linked: by no symbolic link where it does not stay where it is."""
+        mode = self._workplace.link_mode
+        leaves = source.path in self._leaving or STATE_DIRECTORY in source.path.parts
+        return LinkMode.AUTO if leaves and mode is LinkMode.SYMLINK else mode
 
     def _link_alias(self, link: Link, old: LocalFile | None) -> Path | None:
         self._workplace.receiving.reporter.on(Started(ref=link.pin.key, act="link"))
@@ -458,6 +466,15 @@ def _told(action: Work | Remove) -> Generator[None]:
         yield
     except OSError as error:
         raise disk_fault(error, target_of(action), "place") from error
+
+
+def _paths_of_what_goes(plan: Plan) -> Iterator[Path]:
+    """Yield where the files lie that make way or are removed."""
+    for action in plan.actions:
+        if isinstance(action, Replace):
+            yield action.old.path
+        elif isinstance(action, Remove):
+            yield action.file.path
 
 
 def _leader(action: Work) -> str:

@@ -95,12 +95,14 @@ class Spot:
         target: where a new file goes.
         found: what lies there, or in an earlier directory of the folder's search order.
         file_system: number of the file system that `target` is, or will be, on.
+        is_link: what was found is a symbolic link to a file elsewhere.
     """
 
     key: str
     target: Path
     found: Content
     file_system: int
+    is_link: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

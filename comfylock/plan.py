@@ -25,6 +25,7 @@ from comfylock.actions import (
     Download,
     Keep,
     Link,
+    PinAction,
     Plan,
     Replace,
     filling_of,
@@ -33,7 +34,12 @@ from comfylock.actions import (
 )
 from comfylock.artifacts import UrlSource
 from comfylock.errors import Problem
-from comfylock.hashes import told_apart
+from comfylock.hindrances import (
+    leaning_problem,
+    obstacle_problem,
+    occupied_problem,
+    shadowed_problem,
+)
 from comfylock.hubs import may_fetch
 from comfylock.inventory import Inventory, LocalFile, Obstacle, Spot
 from comfylock.lockfile.model import Pin
@@ -79,6 +85,7 @@ def make_plan(pins: Iterable[Pin], inventory: Inventory, policy: Policy) -> Plan
         for pin in in_order
         if not is_alias(pin.key)
     ]
+    models = _stand_alone(models, inventory, policy)
     actions = {key_of(action): action for action in _fit(models, inventory, policy)}
     for pin in in_order:
         if is_alias(pin.key):
@@ -89,7 +96,7 @@ def make_plan(pins: Iterable[Pin], inventory: Inventory, policy: Policy) -> Plan
     return Plan(actions=tuple(actions[key] for key in sorted(actions)))
 
 
-def _decide(pin: Pin, spot: Spot, inventory: Inventory, policy: Policy) -> Action:
+def _decide(pin: Pin, spot: Spot, inventory: Inventory, policy: Policy) -> PinAction:
     settled = _settled(pin, spot)
     if settled is not None:
         return settled
@@ -115,26 +122,56 @@ def _decide_alias(pin: Pin, model: Action, inventory: Inventory, policy: Policy)
     return settled or _in_spot(pin, spot, link, policy)
 
 
+def _stand_alone(
+    actions: Sequence[PinAction], inventory: Inventory, policy: Policy
+) -> list[PinAction]:
+    """Give a file of its own to each kept model whose link leads to a file that makes way.
+
+    Whoever put the link there: left as it is, it would lead to another model's bytes.
+    """
+    leaving = {
+        action.old.stat: action.old
+        for action in actions
+        if isinstance(action, Replace) and not inventory.spots[action.pin.key].is_link
+    }
+    alone: list[PinAction] = []
+    for action in actions:
+        spot = inventory.spots[action.pin.key]
+        old = leaving.get(spot.found.stat) if isinstance(spot.found, LocalFile) else None
+        if isinstance(action, Keep) and spot.is_link and old is not None:
+            link = Link(
+                pin=action.pin, source=old.path, target=spot.target, room_bytes=0, found=old
+            )
+            instead = _in_spot(action.pin, spot, link, policy)
+            if isinstance(instead, Blocked):
+                problem = leaning_problem(action.pin, action.path, old)
+                instead = Blocked(pin=action.pin, target=action.path, problem=problem)
+            alone.append(instead)
+        else:
+            alone.append(action)
+    return alone
+
+
 def _settled(pin: Pin, spot: Spot) -> Keep | Blocked | None:
     """Return what the spot's content alone decides."""
     found = spot.found
     if isinstance(found, LocalFile) and found.digests.agrees(pin.digests):
         return Keep(pin=pin, path=found.path)
     if isinstance(found, Obstacle):
-        return Blocked(pin=pin, target=spot.target, problem=_obstacle_problem(pin, found))
+        return Blocked(pin=pin, target=spot.target, problem=obstacle_problem(pin, found))
     return None
 
 
-def _in_spot(pin: Pin, spot: Spot, filling: Link | Download | Blocked, policy: Policy) -> Action:
+def _in_spot(pin: Pin, spot: Spot, filling: Link | Download | Blocked, policy: Policy) -> PinAction:
     """Return a filling as it is done where something else may lie in the spot."""
     found = spot.found
     if not isinstance(found, LocalFile) or isinstance(filling, Blocked):
         return filling
     if found.path != spot.target:
-        return Blocked(pin=pin, target=found.path, problem=_shadowed_problem(pin, found))
+        return Blocked(pin=pin, target=found.path, problem=shadowed_problem(pin, found))
     if found.placed or policy.on_occupied is OnOccupied.REPLACE:
         return Replace(pin=pin, old=found, new=filling)
-    return Blocked(pin=pin, target=spot.target, problem=_occupied_problem(pin, found))
+    return Blocked(pin=pin, target=spot.target, problem=occupied_problem(pin, found))
 
 
 def _fill(pin: Pin, spot: Spot, inventory: Inventory, policy: Policy) -> Link | Download | Blocked:
@@ -190,50 +227,6 @@ def _source_refusal(pin: Pin, policy: Policy) -> Problem | None:
         ref=pin.key,
         message=f"{pin.key} comes from {host}, which you have not allowed",
         hint=f'Add allow-hosts = ["{host}"] to your user config if you trust it',
-    )
-
-
-_OBSTACLE_HINTS = {
-    "permission": "Check who owns it and may read it",
-    "busy": "Wait until the program that writes it is done",
-    "disk-error": "Check the disk",
-    "unsafe-path": "Put a folder in place of the link: only a folder's own directory may be one",
-}
-_DISGUISED_HINT = (
-    "It has the locked hash, so comfy.lock names such bytes: do not load it, and pin another file "
-    "with `comfylock pin`"
-)
-
-
-def _obstacle_problem(pin: Pin, obstacle: Obstacle) -> Problem:
-    hint = _OBSTACLE_HINTS.get(obstacle.slug, "Move it out of the way")
-    again = "then run `comfylock install` again"
-    return Problem(
-        slug=obstacle.slug,
-        ref=pin.key,
-        message=f"{obstacle.path}, where {pin.key} belongs, is {obstacle.reason}",
-        hint=_DISGUISED_HINT if obstacle.slug == "unsafe-format" else f"{hint}, {again}",
-    )
-
-
-def _occupied_problem(pin: Pin, found: LocalFile) -> Problem:
-    return Problem(
-        slug="path-occupied",
-        ref=pin.key,
-        message=(f"{found.path} holds another file\n{told_apart(pin.digests, found.digests)}"),
-        hint=(
-            "Run `comfylock install --replace` to put the locked file there; "
-            "yours is moved to .comfylock/replaced, not deleted"
-        ),
-    )
-
-
-def _shadowed_problem(pin: Pin, found: LocalFile) -> Problem:
-    return Problem(
-        slug="path-occupied",
-        ref=pin.key,
-        message=f"{found.path} holds another file and comes first in ComfyUI's search order",
-        hint="Rename or move that file, or put its folder behind the others",
     )
 
 

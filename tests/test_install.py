@@ -301,6 +301,54 @@ def test_two_files_under_each_others_names_are_put_right_without_a_download(worl
     assert len(world.replaced()) == 2
 
 
+A_KEY, B_KEY = "loras/a.safetensors", "vae/b.safetensors"
+
+
+def test_a_model_that_is_a_link_to_one_that_makes_way_keeps_its_bytes(world: World) -> None:
+    world.lock(pin_of(INK, A_KEY), pin_of(INK, B_KEY))
+    assert world.run("install", "--link-mode", "symlink").code == 0
+    assert world.spot(B_KEY).is_symlink()
+    world.lock(pin_of(PAPER, A_KEY), pin_of(INK, B_KEY))
+    states = [one["state"] for one in world.here("status", "--json").document["models"]]
+    assert states == ["different", "present"]
+
+    assert world.run("install", "--link-mode", "symlink").code == 0
+
+    assert world.has(A_KEY, PAPER)
+    assert world.has(B_KEY, INK)
+    assert world.here("check").code == 0
+
+
+def test_models_that_change_places_are_no_links_to_what_was_moved_aside(world: World) -> None:
+    world.lock(pin_of(INK, A_KEY), pin_of(PAPER, B_KEY))
+    assert world.run("install").code == 0
+    world.lock(pin_of(PAPER, A_KEY), pin_of(INK, B_KEY))
+
+    assert world.run("install", "--link-mode", "symlink").code == 0
+
+    assert world.here("cache", "clear", "--replaced").code == 0
+    assert world.has(A_KEY, PAPER)
+    assert world.has(B_KEY, INK)
+
+
+def test_a_link_of_the_users_to_what_makes_way_is_left_alone_and_told(world: World) -> None:
+    world.lock(pin_of(INK, A_KEY))
+    assert world.run("install").code == 0
+    world.put(B_KEY, b"").unlink()
+    world.spot(B_KEY).symlink_to("../loras/a.safetensors")
+    world.lock(pin_of(PAPER, A_KEY), pin_of(INK, B_KEY))
+
+    ran = world.run("install")
+
+    assert ran.code == 1
+    told = f"{world.spot(B_KEY)} is a link to {world.spot(A_KEY)}, which makes way for another"
+    assert told in ran.err
+    assert world.spot(B_KEY).readlink() == Path("../loras/a.safetensors")
+    assert world.run("install", "--replace").code == 0
+    assert world.has(A_KEY, PAPER)
+    assert world.has(B_KEY, INK)
+
+
 def test_a_file_that_makes_way_for_a_download_still_fills_another_spot(world: World) -> None:
     world.put(INK_KEY, bytes_of(PAPER))
     world.lock(pin_of(INK), pin_of(PAPER))

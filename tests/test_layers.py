@@ -21,7 +21,7 @@ FLOORS = (
     ("reading", "resolve", "civitai", "huggingface", "disk"),
     ("pruning", "rungs", "lengths", "outcomes", "vanished"),
     ("plan", "aliases", "candidates", "exports", "relocking", "specs", "spelling", "web"),
-    ("actions",),
+    ("actions", "hindrances"),
     ("lockfile", "references", "known"),
     ("addresses", "inventory", "mentions", "objectinfo", "projectfile", "userfile"),
     ("places",),

@@ -133,11 +133,13 @@ class Scanner:
             content = _refused(pin, hashed[wish.path] if wish else contents[pin.key])
             folder, name = split_key(pin.key)
             target = self._directories.target(folder) / name
+            found = self._in_the_way(pin, target, content)
             spots[pin.key] = Spot(
                 key=pin.key,
                 target=target,
-                found=self._in_the_way(pin, target, content),
+                found=found,
                 file_system=file_systems.number(target.parent),
+                is_link=isinstance(found, LocalFile) and os.path.islink(found.path),  # noqa: PTH114
             )
         return spots
 

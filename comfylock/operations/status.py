@@ -130,12 +130,14 @@ def _model_state(action: PinAction, inventory: Inventory) -> ModelState:
 
 
 def _state_of(action: PinAction, found: Content) -> State:
+    other = isinstance(found, LocalFile) and not found.digests.agrees(action.pin.digests)
     match action:
         case Keep():
             return State.PRESENT
         case Blocked():
-            return State.DIFFERENT if isinstance(found, LocalFile) else State.BLOCKED
+            return State.DIFFERENT if other else State.BLOCKED
         case Replace():
-            return State.DIFFERENT
+            # It may be right as long as the file that it is a link to stays what it is.
+            return State.DIFFERENT if other else State.PRESENT
         case Link() | Download():
             return State.MISSING
