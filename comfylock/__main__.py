@@ -1,7 +1,5 @@
 """The entry point: as small as can be, so that an interrupt during start-up prints no traceback."""
 
-_signals: list[int] = []
-
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
@@ -9,9 +7,11 @@ def main() -> None:
         import signal
         import sys
 
-        signal.signal(signal.SIGTERM, _as_interrupt)
+        from comfylock.interrupts import interrupt
+
+        signal.signal(signal.SIGTERM, interrupt)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
-            signal.signal(signal.SIGINT, _as_interrupt)
+            signal.signal(signal.SIGINT, interrupt)
         _open_closed_streams()
         from comfylock.cli.main import run
         from comfylock.cli.streams import guard_streams
@@ -22,7 +22,9 @@ def main() -> None:
         _leave(130, "stopped")
     except Exception:
         # An interrupt while a module in C loads its own modules comes out as an ImportError.
-        if not _signals:
+        from comfylock.interrupts import was_interrupted
+
+        if not was_interrupted():
             raise
         _leave(130, "stopped")
     else:
@@ -39,12 +41,6 @@ def _open_closed_streams() -> None:
         if getattr(sys, name) is None:
             stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - it stays open
             setattr(sys, name, stream)
-
-
-def _as_interrupt(number: int, frame: object) -> None:
-    del frame
-    _signals.append(number)
-    raise KeyboardInterrupt
 
 
 def _leave(code: int, message: str) -> None:

@@ -68,6 +68,7 @@ from comfylock.errors import (
 )
 from comfylock.events import Finished, Measured, Planned, Started, Warned
 from comfylock.hashes import Digests, needed_to_check
+from comfylock.interrupts import raise_if_interrupted
 from comfylock.inventory import FileStat, LocalFile
 from comfylock.lengths import correction, link_in, linked_instead, may_lie_elsewhere, refusal
 from comfylock.names import is_alias
@@ -75,6 +76,8 @@ from comfylock.outcomes import Outcome, Status, ended, failed, still_needed
 from comfylock.settings import LinkMode
 
 Work = Link | Download | Replace
+
+_LOOK_S = 0.5
 
 # What says nothing of the bytes: another spot can be filled with them all the same.
 _OF_ONE_SPOT = (PathOccupiedError, UnsafePathError, PermissionDeniedError, BusyError, NoRoomError)
@@ -120,7 +123,8 @@ def apply_plan(plan: Plan, workplace: Workplace, jobs: int) -> tuple[Outcome, ..
     pool = ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="comfylock")
     futures: list[Future[None]] = [pool.submit(crew.work, group) for group in groups]
     try:
-        wait(futures)
+        while wait(futures, timeout=_LOOK_S).not_done:
+            raise_if_interrupted()
         crew.remove(plan)
     except KeyboardInterrupt:
         workplace.receiving.stop.set()

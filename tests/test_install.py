@@ -902,6 +902,32 @@ def test_an_interrupt_that_comes_out_as_another_error_prints_no_traceback(world:
     assert (ran.code, ran.err) == (130, "stopped\n")
 
 
+LOSING = """
+import os, signal
+
+class Dropped:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):
+            pass
+
+signal.signal(signal.SIGALRM, lambda *_: Dropped())
+signal.setitimer(signal.ITIMER_REAL, 1.5)
+"""
+
+
+def test_an_interrupt_that_gets_lost_in_a_callback_ends_the_run_all_the_same(world: World) -> None:
+    """What is raised while an object is thrown away, Python prints and drops."""
+    world.hub.configure(throttle_per_connection=20_000)
+    world.lock(pin_of(INK))
+    (world.root / "home" / "sitecustomize.py").write_text(LOSING)
+    path = f"{world.root / 'home'}:{world.environment['PYTHONPATH']}"
+    ran = world.run("install", PYTHONPATH=path)
+    assert ran.code == 130
+    assert "Exception ignored in: <function Dropped.__del__" in ran.err
+    assert world.files() == {}
+
+
 # ----------------------------------------------------------------------------- two at a time
 
 

@@ -29,7 +29,7 @@ FLOORS = (
     ("hashes", "hubs", "settings"),
     ("git", "selecting", "toml", "unpinned"),
     ("names", "writing"),
-    ("errors", "events", "matching", "workers"),
+    ("errors", "events", "interrupts", "matching", "workers"),
 )
 FLOOR_OF = {name: floor for floor, names in enumerate(reversed(FLOORS)) for name in names}
 
