@@ -193,7 +193,10 @@ def _base_complaint(text: str) -> str | None:
 
 
 def may_fetch(url: str, allowed: frozenset[str]) -> bool:
-    """Say whether a plain address may be fetched from: its host is allowed, or this machine.
+    """Say whether a plain address may be fetched from.
+
+    This machine needs the user's permission like any other: a lock comes from anywhere, and much
+    that listens here takes a request from here for its owner's.
 
     Args:
         url: the address, as a lock may hold it.
@@ -201,7 +204,7 @@ def may_fetch(url: str, allowed: frozenset[str]) -> bool:
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
-    return is_loopback(host) or not allowed.isdisjoint({host, f"{host}:{parts.port}"})
+    return not allowed.isdisjoint({host, f"{host}:{parts.port}"})
 
 
 def is_loopback(host: str) -> bool:

@@ -351,7 +351,9 @@ def test_word_of_the_project_file_may_name_a_repository(both: Both):
     assert both.bytes_at("diffusion_models/mine.safetensors") == DIT.payload.read()
 
 
-def test_plain_address_of_the_project_file_is_installed_from_this_machine(both: Both):
+def test_plain_address_of_the_project_file_is_installed_from_a_host_that_the_user_allows(
+    both: Both,
+):
     # The other stand-in's storage does not serve plain addresses; the hub's own page does.
     head = both.hub["Org/vae"].head
     url = f"{both.hub.url}/api/resolve-cache/models/Org/vae/{head}/small.pt"
@@ -362,6 +364,10 @@ def test_plain_address_of_the_project_file_is_installed_from_this_machine(both: 
         f'[models."upscale_models/mine.pt"]\npin = "{url}"\nsha256 = "{sha256}"\n',
     )
     assert both.locked()["upscale_models/mine.pt"]["sources"] == [{"type": "url", "url": url}]
+    refused = both.run("install", "--json")
+    assert refused.document["errors"][0]["slug"] == "host-not-allowed"
+    assert "allow-hosts" in refused.document["errors"][0]["hint"]
+    write(both.world.root / "config" / "config.toml", 'allow-hosts = ["127.0.0.1"]\n')
     assert both.run("install").code == 0
     assert both.bytes_at("upscale_models/mine.pt") == SMALL.payload.read()
 

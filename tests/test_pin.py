@@ -394,14 +394,20 @@ def test_an_address_of_a_host_that_is_not_allowed_is_pinned_with_a_warning_and_n
     assert (installed.code, installed.document["errors"][0]["slug"]) == (1, "host-not-allowed")
 
 
-def test_an_address_of_this_machine_is_pinned_and_installed_without_being_allowed(world):
+def test_an_address_of_this_machine_is_asked_by_install_only_where_the_user_allows_it(world):
+    """A lock comes from anywhere, and what listens here may take a request for its owner's."""
     lock(world, LOST)
     page = ask(f"{world.hub.url}/api/download/models/11?fileId=111").headers["location"]
     url = page.partition("?")[0]
     assert url.startswith("http://127.0.0.1:")
     ran = world.here("pin", LOST, url, "--sha256", "ab" * 32)
-    assert (ran.code, "warning" in ran.err) == (0, False)
-    assert locked(world)[LOST]["sources"] == [{"type": "url", "url": url}]
+    assert (ran.code, "allow-hosts" in ran.err) == (0, True)
+    world.hub.clear_requests()
+    refused = world.here("install", "--json")
+    assert (refused.code, refused.document["errors"][0]["slug"]) == (1, "host-not-allowed")
+    assert world.hub.requests == ()
+    (world.root / "config").mkdir()
+    (world.root / "config" / "config.toml").write_text('allow-hosts = ["127.0.0.1"]\n')
     # The storage wants its signature, so it is asked and says no: nothing here forbade it.
     installed = world.here("install", "--json")
     assert installed.document["errors"][0]["slug"] != "host-not-allowed"
