@@ -7,7 +7,7 @@ import pytest
 from comfylock.errors import PathMissingError, WorkflowInvalidError
 from comfylock.folders import load_node_table
 from comfylock.references import collect_references
-from comfylock.workflows.file import MAX_NESTING, read_workflow
+from comfylock.workflows.file import MAX_CONTAINERS, MAX_NESTING, MAX_VALUES, read_workflow
 from comfylock.workflows.model import NotAWorkflow, Workflow
 from tests.workflows import node, ui
 
@@ -67,7 +67,10 @@ def test_a_json_file_that_is_no_workflow_is_a_value(tmp_path):
             r"valid JSON \(it holds a number of thousands of digits\)",
         ),
         ('// a comment\n{"nodes": []}', "not valid JSON"),
+        ("[" + "[]," * MAX_CONTAINERS + "[]]", "many times more than any workflow"),
+        ("[" + "1," * (MAX_VALUES + 1) + "1]", "many times more than any workflow"),
     ],
+    ids=lambda value: repr(value)[:40],
 )
 def test_what_cannot_be_understood_is_told_with_the_file_and_the_cause(tmp_path, data, reason):
     with pytest.raises(WorkflowInvalidError, match=reason) as caught:

@@ -24,6 +24,10 @@ from comfylock.workflows.ui_json import is_ui_workflow, parse_ui_workflow
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_NESTING = 1000
 MAX_WRAPPINGS = 5
+# Two hundred times what the largest of a thousand shared workflows holds. Without a bound, 36 MB
+# of `[],[],` cost a gigabyte of memory and many seconds.
+MAX_CONTAINERS = 1_000_000
+MAX_VALUES = 4_000_000
 
 
 def read_workflow(path: Path) -> Workflow | NotAWorkflow:
@@ -138,6 +142,8 @@ def parse_json(data: bytes) -> Json:
             "it is a web page, not JSON",
             hint="Download the file itself, not the page that shows it",
         )
+    if text.count("[") + text.count("{") > MAX_CONTAINERS or text.count(",") > MAX_VALUES:
+        raise WorkflowInvalidError("it holds many times more than any workflow does")
     try:
         document: Json = json.loads(text)
     except RecursionError as error:

@@ -35,7 +35,7 @@ from comfylock.workflows.subgraphs import (
 
 #: Nodes of a workflow with all subgraphs unfolded. Definitions in definitions multiply: some 20
 #: lines of hostile JSON unfold into millions.
-MAX_NODES = 100_000
+MAX_NODES = 50_000
 
 _NAME_TYPES = ("STRING", "COMBO", "*")  # a tuple: hostile types may be lists
 
