@@ -34,7 +34,7 @@ LEGACY_FOLDERS = {"unet": "diffusion_models", "clip": "text_encoders"}
 NO_FOLDER = "?"
 
 MAX_KEY_CHARACTERS = 240
-MAX_SEGMENT_BYTES = 200  # leaves room for our suffixes below the 255 bytes of most disks
+MAX_SEGMENT_BYTES = 255  # what most disks take
 
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,63}")
 _FORBIDDEN = frozenset('<>:"|?*\\/')

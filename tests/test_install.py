@@ -96,6 +96,19 @@ def test_a_file_that_the_user_has_under_its_name_is_kept(world: World) -> None:
     assert stat_of(path.stat()) == before
 
 
+@pytest.mark.parametrize("letter", ["x", "模"])
+def test_a_name_as_long_as_may_be_is_installed_replaced_and_kept(world: World, letter: str) -> None:
+    room = min(240 - len("loras/.safetensors"), (255 - len(".safetensors")) // len(letter.encode()))
+    key = f"loras/{letter * room}.safetensors"
+    world.put(key, b"another file")
+    world.lock(pin_of(INK, key))
+    ran = world.here("install", "--replace")
+    assert ran.code == 0, ran.err
+    assert world.has(key, INK)
+    assert [path.read_bytes() for path in world.replaced()] == [b"another file"]
+    assert world.here("install").code == 0
+
+
 def test_renamed_file_is_linked_not_downloaded(world: World) -> None:
     path = world.put("loras/old folder/my ink.safetensors", bytes_of(INK))
     world.lock(pin_of(INK))

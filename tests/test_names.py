@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfylock.names import (
+    MAX_KEY_CHARACTERS,
     MAX_SEGMENT_BYTES,
     canonical_folder,
     collision_form,
@@ -25,14 +26,17 @@ HOSTILE = [
     "con", "NUL", "COM1", "COM¹", "LPT9", "CONIN$", "CONOUT$", "AUX", "aux.v1", "a./x", "a /x",
     "./x", "a/..", "a//b", "a/./b", ".comfylock/x", ".COMFYLOCK/x", "a\0b", "a\nb", "a\rb", "a\tb",
     "a\x1b]0;t\x07", "a\x9b31m", "a\x7f", "a\u202egpj", "a\u200bb", "a\ufeff", "\ud800", "\udc80",
-    "a*", "a?", "a|b", "a<b", 'a"b', "\u2028", "\ue000", "x" * (MAX_SEGMENT_BYTES + 1), "模" * 80,
+    "a*", "a?", "a|b", "a<b", 'a"b', "\u2028", "\ue000", "x" * MAX_KEY_CHARACTERS,
+    "模" * (MAX_SEGMENT_BYTES // 3 + 1),
     "e\u0301",
 ]  # fmt: skip
 
 HARMLESS = [
     "x", "SDXL/x", "a b", "a'b", "`id`", "$(id)", ";id", "&id", "!id", "#x", "[red]x[/red]",
     "-rf", "--help", "@file", "~root", "模型/水墨", "é", "x.y", "v1.5", "a..b", "COM10", "console",
-    "put_models_here", "(1)", "x" * (MAX_SEGMENT_BYTES - len(".safetensors")), "con fused",
+    "put_models_here", "(1)", "con fused",
+    "x" * (MAX_KEY_CHARACTERS - len("loras/.safetensors")),
+    "模" * ((MAX_SEGMENT_BYTES - len(".safetensors")) // 3),
 ]  # fmt: skip
 
 

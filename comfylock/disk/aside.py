@@ -14,6 +14,8 @@ from comfylock.disk.tree import STATE_DIRECTORY, opened_below, sync
 from comfylock.errors import BusyError
 from comfylock.inventory import FileStat, LocalFile
 
+_KEPT_BYTES = 150
+
 
 def move_aside(destination: Destination, old: LocalFile) -> Path | None:
     """Rename what lies in a spot to ``.comfylock/replaced`` and return where it is now.
@@ -26,7 +28,7 @@ def move_aside(destination: Destination, old: LocalFile) -> Path | None:
     """
     base = destination.state_base
     with opened_parent(destination) as (parent, last):
-        aside = f"{old.digests.label[:12]}-{secrets.token_hex(2)}-{last[-150:]}.old"
+        aside = f"{old.digests.label[:12]}-{secrets.token_hex(2)}-{_end_of(last)}.old"
         try:
             with opened_below(base, (STATE_DIRECTORY, "replaced")) as directory:
                 _take_away((parent, last), (directory, aside), destination, old)
@@ -37,6 +39,11 @@ def move_aside(destination: Destination, old: LocalFile) -> Path | None:
         except OSError as error:
             raise disk_fault(error, destination.path, "move aside") from error
     return base / STATE_DIRECTORY / "replaced" / aside
+
+
+def _end_of(name: str) -> str:
+    """Return as much of a name as fits behind our own marks, whole characters of its end."""
+    return os.fsencode(name)[-_KEPT_BYTES:].decode("utf-8", "ignore")
 
 
 def _take_away(spot: Address, aside: Address, destination: Destination, old: LocalFile) -> None:
