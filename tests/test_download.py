@@ -424,10 +424,20 @@ def test_a_server_that_falls_silent_is_asked_again(world: World, kind: str) -> N
 
 
 def test_the_wrong_file_for_one_model_harms_no_other(world: World) -> None:
-    world.hub.fault(Fault(kind="wrong_file", file_id=PAPER, **AT_STORAGE))
+    # Each time: where the other file is in place first, its length makes ours look there and ask
+    # once more.
+    world.hub.fault(Fault(kind="wrong_file", file_id=PAPER, times=None, **AT_STORAGE))
     done = world.install(pin_of(INK), pin_of(PAPER))
     assert done.results == {INK_KEY: "download failed", PAPER_KEY: "download done"}
     assert world.has(PAPER_KEY, PAPER)
+
+
+def test_the_wrong_file_is_refused_where_its_own_bytes_are_in_place(world: World) -> None:
+    world.put(PAPER_KEY, bytes_of(PAPER))
+    world.hub.fault(Fault(kind="wrong_file", file_id=PAPER, times=None, **AT_STORAGE))
+    done = world.install(pin_of(INK), pin_of(PAPER))
+    assert done.results == {INK_KEY: "download failed", PAPER_KEY: "keep done"}
+    assert set(world.files()) == {PAPER_KEY}
 
 
 # ------------------------------------------------------------------------------------ resuming
