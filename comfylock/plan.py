@@ -43,7 +43,7 @@ from comfylock.hindrances import (
 from comfylock.hubs import may_fetch
 from comfylock.inventory import Inventory, LocalFile, Obstacle, Spot
 from comfylock.lockfile.model import Pin
-from comfylock.names import is_alias, is_pickle, split_alias
+from comfylock.names import is_alias, split_alias
 from comfylock.settings import Formats, LinkMode
 
 
@@ -197,7 +197,7 @@ def _fill(pin: Pin, spot: Spot, inventory: Inventory, policy: Policy) -> Link | 
 
 
 def _format_refusal(pin: Pin, policy: Policy) -> Problem | None:
-    if policy.formats is not Formats.DENY or not (is_pickle(pin.key) or pin.format == "pickle"):
+    if policy.formats is not Formats.DENY or not pin.may_run_code:
         return None
     return Problem(
         slug="unsafe-format",

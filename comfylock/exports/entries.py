@@ -9,7 +9,7 @@ from comfylock.errors import Problem
 from comfylock.exports.links import download_address
 from comfylock.hubs import Hub, may_fetch
 from comfylock.lockfile.model import Pin
-from comfylock.names import is_pickle, quoted
+from comfylock.names import quoted
 from comfylock.settings import Formats
 
 
@@ -77,7 +77,7 @@ def _host(source: UrlSource) -> str:
 
 
 def _refusal(pin: Pin, allowed: Sequence[Source], trust: Trust) -> Problem | None:
-    if trust.formats is Formats.DENY and (is_pickle(pin.key) or pin.format == "pickle"):
+    if trust.formats is Formats.DENY and pin.may_run_code:
         return Problem(
             slug="unsafe-format",
             ref=pin.key,

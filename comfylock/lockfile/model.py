@@ -26,6 +26,7 @@ from comfylock.lockfile.sources import read_source, source_to_dict
 from comfylock.names import (
     canonical_folder,
     collision_form,
+    is_pickle,
     normalised_name,
     shown,
     split_key,
@@ -101,6 +102,11 @@ class Pin:
     def __post_init__(self) -> None:
         """Sort what has no order of its own, so that equal pins are equal values."""
         object.__setattr__(self, "aliases", _sorted(self.aliases))
+
+    @property
+    def may_run_code(self) -> bool:
+        """Say whether the file may run code when it is loaded, by its name or its bytes."""
+        return is_pickle(self.key) or self.format == "pickle"
 
     @property
     def size_is_exact(self) -> bool:

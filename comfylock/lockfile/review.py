@@ -14,7 +14,6 @@ from comfylock.artifacts import CivitaiSource, HuggingFaceSource, Source, UrlSou
 from comfylock.hashes import Digests
 from comfylock.lockfile.changes import Change, ChangeKind, diff_locks, matches
 from comfylock.lockfile.model import Evidence, Lock, Pin, WorkflowEntry
-from comfylock.names import is_pickle
 
 #: A file that is this many times as large as the one before is worth a look.
 _GROWN = 1.5
@@ -127,11 +126,6 @@ def content_bytes(pins: Iterable[Pin]) -> int:
     return sum({pin.digests.label: pin.size or 0 for pin in pins}.values())
 
 
-def is_pickle_pin(pin: Pin) -> bool:
-    """Say whether a pinned file may run code when it is loaded, by its name or its bytes."""
-    return is_pickle(pin.key) or pin.format == "pickle"
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Past:
     """What the old lock vouches for.
@@ -178,7 +172,7 @@ def _alarms(change: Change, past: _Past) -> Iterator[Alarm]:
     if not new.sources and (old is None or old.sources):
         yield Alarm.NO_SOURCE
     same = old is not None and old.digests.agrees(new.digests)
-    if is_pickle_pin(new) and not (same and old is not None and is_pickle_pin(old)):
+    if new.may_run_code and not (same and old is not None and old.may_run_code):
         yield Alarm.PICKLE
     if new.evidence is Evidence.FILENAME and not (
         same and old is not None and old.evidence is Evidence.FILENAME

@@ -11,7 +11,7 @@ from comfylock.disk.registry import register_lock
 from comfylock.lockfile.changes import Difference
 from comfylock.lockfile.file import read_lock
 from comfylock.lockfile.model import Lock
-from comfylock.names import is_pickle, split_alias
+from comfylock.names import split_alias
 from comfylock.operations.freshness import Freshness, differences_of
 from comfylock.operations.selection import Selection, refuse_unknown_folders, select, with_workflows
 from comfylock.outcomes import Outcome
@@ -140,7 +140,7 @@ def _carried_out(session: Session, plan: Plan) -> tuple[Outcome, ...]:
 def _format_warnings(plan: Plan, formats: Formats) -> tuple[str, ...]:
     """Return what to say of files to be placed whose format may run code when it is loaded."""
     filled = [filling.pin for action in plan.of_pins if (filling := filling_of(action)) is not None]
-    pickles = [pin for pin in filled if is_pickle(pin.key) or pin.format == "pickle"]
+    pickles = [pin for pin in filled if pin.may_run_code]
     keys = sorted({split_alias(pin.key)[0] for pin in pickles})
     if formats is not Formats.WARN or not keys:
         return ()

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from comfylock.aliases import with_aliases
 from comfylock.errors import Problem
 from comfylock.lockfile.model import Lock
-from comfylock.names import is_pickle
 from comfylock.references import Reference
 from comfylock.session import Session
 from comfylock.settings import Formats
@@ -55,5 +54,5 @@ def denied_formats(
             hint='Replace it in the workflows, or set formats = "warn" below [lock]',
         )
         for key in sorted(lock.models.keys() - but)
-        if is_pickle(key) or lock.models[key].format == "pickle"
+        if lock.models[key].may_run_code
     )

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from comfylock.artifacts import Artifact, Candidate
 from comfylock.lockfile.changes import Change, ChangeKind
 from comfylock.lockfile.model import Evidence, Pin
-from comfylock.lockfile.review import is_pickle_pin
 from comfylock.locking import Missed
 from comfylock.names import quoted, shown
 from comfylock.progress import size_text
@@ -43,7 +42,7 @@ def change_line(change: Change, formats: Formats) -> str:
         parts += [size_text(pin.size)] if pin.size else []
         moved = change.old is not None and change.old.sources != pin.sources
         parts += [] if moved and pin.evidence in _MOVING else [f"by {EVIDENCE_WORDS[pin.evidence]}"]
-        if formats is not Formats.ALLOW and is_pickle_pin(pin):
+        if formats is not Formats.ALLOW and pin.may_run_code:
             parts.append("pickle format: may run code when loaded")
     return "  ".join(parts)
 

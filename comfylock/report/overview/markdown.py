@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from comfylock.artifacts import Source
 from comfylock.exports.links import page_address
 from comfylock.lockfile.model import Pin
-from comfylock.lockfile.review import is_pickle_pin
 from comfylock.operations.report import Overview
 from comfylock.progress import size_text
 from comfylock.report.markdown import code, link, plain, sentence, table
@@ -126,7 +125,7 @@ def _source(source: Source) -> str:
 
 
 def _rests_on(pin: Pin) -> str:
-    tail = "<br>may run code when loaded" if is_pickle_pin(pin) else ""
+    tail = "<br>may run code when loaded" if pin.may_run_code else ""
     return f"{EVIDENCE_LABELS[pin.evidence]}{tail}"
 
 

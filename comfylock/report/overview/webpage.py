@@ -15,7 +15,6 @@ from itertools import groupby
 from comfylock.artifacts import Source
 from comfylock.exports.links import page_address
 from comfylock.lockfile.model import Evidence, Pin
-from comfylock.lockfile.review import is_pickle_pin
 from comfylock.names import split_key
 from comfylock.operations.report import Overview
 from comfylock.operations.status import State
@@ -273,7 +272,7 @@ def _signs(pin: Pin) -> Iterator[Html]:
     yield joined(" ")
     mood = "badge careful" if pin.evidence is Evidence.FILENAME else "badge"
     yield element("span", EVIDENCE_LABELS[pin.evidence], class_=mood)
-    if is_pickle_pin(pin):
+    if pin.may_run_code:
         yield joined(" ")
         yield element("span", "may run code when loaded", class_="badge careful")
 
