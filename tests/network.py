@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.campaigns.large import Large, large
 from tests.standin.faults import Fault
-from tests.world import Ran
+from tests.world import Ran, wait_until
 
 
 def ip(*words: str) -> None:
@@ -49,9 +49,7 @@ def port(scene: Large) -> str:
 def through(scene: Large, trouble: Callable[[], None]) -> Ran:
     """Install, with trouble of some seconds that begins when a part of the file is there."""
     process = scene.world.start("install", "-v", "--connections", "1")
-    end = time.monotonic() + 20
-    while scene.held < scene.size // 4 and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_until(lambda: scene.held >= scene.size // 4)
     thread = threading.Thread(target=trouble)
     thread.start()
     out, err = process.communicate(timeout=150)

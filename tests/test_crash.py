@@ -19,7 +19,7 @@ import pytest
 from comfylock.lockfile.model import Pin
 from tests.standin.client import ask
 from tests.standin.server import Standin
-from tests.world import BRUSH, INK, PAPER, SHELVES, World, bytes_of, pin_of, source_of
+from tests.world import BRUSH, INK, PAPER, SHELVES, World, bytes_of, pin_of, source_of, wait_until
 
 INK_KEY, PAPER_KEY, BRUSH_KEY = (
     "loras/ink.safetensors", "loras/paper.safetensors", "vae/sub/brush.safetensors",
@@ -285,9 +285,7 @@ def test_the_checks_catch_a_naive_installer_that_is_killed(tmp_path: Path, hub: 
     command = naive(scene)
     hub.configure(throttle_per_connection=200_000)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 10
-    while scene.world.spot(INK_KEY).stat().st_size < 30_000 and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_until(lambda: scene.world.spot(INK_KEY).stat().st_size >= 30_000)
     process.kill()
     process.wait()
     assert {fault.partition(":")[0] for fault in scene.faults()} == {

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +31,7 @@ from comfylock.names import unsafe_reason
 from comfylock.settings import Formats
 from tests.overviews import atelier, civitai, hosted, lock_of, pinned
 from tests.standin.faults import Fault
-from tests.world import BRUSH, CANARY, INK, PAPER, World, on_file, pin_of
+from tests.world import BRUSH, CANARY, INK, PAPER, World, on_file, pin_of, wait_until
 
 OPEN = Trust(formats=Formats.WARN, allowed_hosts=frozenset())
 KEY = "loras/ink.safetensors"
@@ -599,9 +598,7 @@ def test_an_interrupted_script_keeps_what_it_has(world):
         ["bash", str(script), str(world.models)],
         env=world.environment, start_new_session=True, stderr=subprocess.DEVNULL,
     ) as running:  # fmt: skip
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and not held(world):
-            time.sleep(0.02)
+        wait_until(lambda: held(world))
         os.killpg(running.pid, signal.SIGINT)
         assert running.wait(10) == 130
 

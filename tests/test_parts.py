@@ -168,10 +168,24 @@ def test_a_process_with_the_same_number_is_another_one(tmp_path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def test_a_process_that_cannot_be_looked_at_counts_as_living(tmp_path: Path) -> None:
-    """Where /proc hides other users' processes (``hidepid``), it still answers a signal."""
+def said_among_mounts(mounting: str, code: str, argument: str) -> str:
+    """Return what Python says of an argument where something else is mounted."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount")
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mounting, "sh", sys.executable, "-c", code, argument],
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        pytest.skip(f"this cannot be staged here: {done.stderr[-200:]}")
+    return done.stdout
+
+
+def test_a_process_that_cannot_be_looked_at_counts_as_living() -> None:
+    """Where /proc hides other users' processes (``hidepid``), it still answers a signal."""
     code = (
         "import os, sys\n"
         "from comfylock.disk.parts import owner_name, _is_dead\n"
@@ -182,35 +196,14 @@ def test_a_process_that_cannot_be_looked_at_counts_as_living(tmp_path: Path) -> 
         "mount -t proc -o hidepid=2 proc /proc && "
         'exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"'
     )
-    setpriv = ["unshare", "--mount", "sh", "-c", script, "sh"]
-    done = subprocess.run(
-        [*setpriv, sys.executable, "-c", code, str(os.getpid())],
-        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        pytest.skip(f"this cannot be staged here: {done.stderr[-200:]}")
-    assert done.stdout == "False\n"
+    assert said_among_mounts(script, code, str(os.getpid())) == "False\n"
 
 
-def test_a_boot_that_cannot_be_told_makes_nobody_dead(tmp_path: Path) -> None:
+def test_a_boot_that_cannot_be_told_makes_nobody_dead() -> None:
     """Where /proc does not tell it, or there is no file left to be opened at that moment."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount")
     code = "import sys\nfrom comfylock.disk.parts import _is_dead\nprint(_is_dead(sys.argv[1], 0))"
     script = 'mount --bind /dev/null /proc/sys/kernel/random/boot_id && exec "$@"'
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-c", code, owner_name()],
-        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        pytest.skip(f"this cannot be staged here: {done.stderr[-200:]}")
-    assert done.stdout == "False\n"
+    assert said_among_mounts(script, code, owner_name()) == "False\n"
 
 
 def partial_bytes_of(folder: Path) -> int:
